@@ -10,7 +10,7 @@
 //! | [`store`] | `ledger.db`, the truth, and `index.db`, which can be thrown away | domain |
 //! | [`clipboard`] | copy so that no history keeps it, and take it back | domain |
 //! | [`sign_in`] | device code, session, vault | http, domain |
-//! | [`graph`] | Microsoft Graph: a page, and one file a resource | sign_in, http, domain |
+//! | [`graph`] | Microsoft Graph: a page, and one file a resource | `sign_in`, http, domain |
 //! | [`config`] | file, environment, flags; the policy; paths; logging | domain |
 //! | [`desk`] | the wiring: config, policy, clock, stores and clients become one [`desk::Desk`] | all above |
 //! | [`ops`] | one file a verb: the order of steps lives here | desk and all above |

@@ -1,0 +1,188 @@
+//! What the ledger records: one event a row. Never a digit of a key, never a token.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    call::{CallId, DisclosureId},
+    caller::Claim,
+    debt::{Block, DebtId, InstanceId, KnownKey, RotationId, Target},
+    device::DeviceId,
+    foreign::Foreign,
+    key::Volume,
+    key_id::KeyId,
+    policy::Proof,
+    technician::Technician,
+    ticket::Ticket,
+};
+
+/// Who and where: stands in every row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Absent before sign-in, and in rows a later start appends for a desk that died.
+    pub technician: Option<Technician>,
+    pub tenant: Option<Uuid>,
+    /// The app registration's client id.
+    pub app: String,
+    pub host: String,
+    pub account: String,
+    pub version: String,
+    /// Digest of the effective policy.
+    pub policy: String,
+    pub instance: InstanceId,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    SignedIn,
+    CallOpened {
+        number: u32,
+        key: KeyId,
+        volume: Volume,
+        device: DeviceId,
+        device_name: Foreign,
+        heard: usize,
+    },
+    CallerVerified {
+        method: String,
+        words: String,
+        claims: Vec<Claim>,
+    },
+    CallerRefused {
+        claims: Vec<Claim>,
+    },
+    CallParked,
+    CallResumed,
+    InWindows,
+    CallClosed,
+    /// Durable before the key request leaves.
+    Intended(Box<Intent>),
+    /// Entra handed the key out.
+    Served {
+        disclosure: DisclosureId,
+        rotation: RotationId,
+        held_until: Timestamp,
+        request_id: Option<String>,
+        /// Blocks that fail the check, from 1.
+        faults: Vec<usize>,
+    },
+    /// Entra certainly handed nothing out.
+    Refused {
+        disclosure: DisclosureId,
+        status: Option<u16>,
+        code: String,
+        request_id: Option<String>,
+    },
+    /// Nobody can say: Entra may have recorded a read.
+    Unknown {
+        disclosure: DisclosureId,
+        rotation: RotationId,
+        held_until: Timestamp,
+        why: String,
+    },
+    Stage {
+        disclosure: DisclosureId,
+        what: Stage,
+    },
+    /// A rotation for debts that have none, or a retry of one: to go out by then.
+    RotationHeld {
+        rotation: RotationId,
+        until: Timestamp,
+        debts: Vec<DebtId>,
+    },
+    RotationTargeted {
+        rotation: RotationId,
+        target: Target,
+        checked_in: Option<Timestamp>,
+    },
+    /// Committed before the request leaves.
+    RotationSending {
+        rotation: RotationId,
+        /// When the rotation Intune already remembered had started: one that starts later is ours.
+        earlier: Option<Timestamp>,
+    },
+    RotationAccepted {
+        rotation: RotationId,
+        request_id: Option<String>,
+        /// Found in Intune's own list at a later look, not answered to us.
+        found: bool,
+    },
+    /// The laptop says that it is done.
+    RotationReported {
+        rotation: RotationId,
+    },
+    /// The laptop checked in.
+    CheckedIn {
+        rotation: RotationId,
+        at: Timestamp,
+    },
+    RotationBlocked {
+        rotation: RotationId,
+        why: Block,
+    },
+    DebtProved {
+        debt: DebtId,
+        grade: Proof,
+        new_key: KeyId,
+    },
+    DebtWaived {
+        debt: DebtId,
+        reason: String,
+    },
+    /// Somebody asked for a replacement without reading a key: the device's current key is owed one all the same.
+    ReplacementRequested {
+        debt: DebtId,
+        rotation: RotationId,
+        held_until: Timestamp,
+        key: KeyId,
+        volume: Volume,
+        device: DeviceId,
+        device_name: Foreign,
+        ticket: Ticket,
+        known: Vec<KnownKey>,
+    },
+}
+
+/// Everything a disclosure is for, and the debt it makes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    pub disclosure: DisclosureId,
+    pub debt: DebtId,
+    pub key: KeyId,
+    pub volume: Volume,
+    pub device: DeviceId,
+    pub device_name: Foreign,
+    pub ticket: Ticket,
+    /// The policy's reason id, and its words.
+    pub reason: String,
+    pub reason_words: String,
+    /// The device's keys just before, on Entra's word.
+    pub known: Vec<KnownKey>,
+    /// Entra's own clock when they were listed (`Date`).
+    pub entra_time: Option<Timestamp>,
+}
+
+/// What happens on the stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    Shown,
+    Concealed,
+    Dropped,
+    Printed,
+}
+
+/// One row of the ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub stamp: Stamp,
+    pub call: Option<CallId>,
+    pub event: Event,
+    /// SHA-256 of the stored bytes, lower-case hex.
+    pub hash: String,
+}

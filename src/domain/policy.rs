@@ -1,0 +1,181 @@
+//! What the organisation requires. The shipped policy stands in `assets/policy.toml`; a machine-wide file replaces lines of it; everything
+//! else may only tighten.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{
+    caller::{Claim, Compared},
+    ticket::TicketRule,
+};
+
+/// Why a key may be needed: one line of the policy's list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// For the ledger and the command line: `windows-update`.
+    pub id: String,
+    /// For the screen: "Windows update".
+    pub label: String,
+}
+
+/// How a caller may be verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Method {
+    /// `called-back`
+    pub id: String,
+    /// "called back on the number on record"
+    pub label: String,
+    /// For notes and the side: "called back".
+    pub short: String,
+}
+
+/// Where something may be printed or copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Allowance {
+    Never,
+    /// On the simulated tenant alone.
+    Simulation,
+    Always,
+}
+
+impl Allowance {
+    pub fn holds(self, simulation: bool) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Simulation => simulation,
+            Self::Always => true,
+        }
+    }
+}
+
+/// Which grade of proof closes a debt by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// The volume kind is missing, or several volumes share it: a person closes it.
+    Probable,
+    /// A key ID outside the recorded set, same volume kind.
+    NewKeySeen,
+    /// Besides, the laptop reported success or Entra logged the deletion of the disclosed key.
+    Confirmed,
+}
+
+impl Proof {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Probable => "probably replaced",
+            Self::NewKeySeen => "new key seen",
+            Self::Confirmed => "replaced and confirmed",
+        }
+    }
+}
+
+/// The effective policy.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub ticket: TicketRule,
+    pub reasons: Vec<Reason>,
+    pub methods: Vec<Method>,
+    /// How many claims must match where something is known to compare with.
+    pub claims_required: usize,
+    pub per_hour: u32,
+    pub per_day: u32,
+    /// A shown key is concealed after this long.
+    pub conceal_after: Duration,
+    /// A disclosed key is dropped from memory after this long.
+    pub drop_after: Duration,
+    /// A held rotation goes out after this long, whatever the technician does.
+    pub rotation_delay: Duration,
+    /// The pause before an uncertain rotation is looked at and sent again.
+    pub uncertain_pause: Duration,
+    /// The first pause between two looks at an open rotation; it grows from there.
+    pub watch_first: Duration,
+    /// The longest such pause.
+    pub watch_longest: Duration,
+    pub mask_facts: bool,
+    pub print: Allowance,
+    /// The lowest grade that closes a debt without a person.
+    pub closes: Proof,
+}
+
+/// Why a caller does not count as verified.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerificationError {
+    #[error("One claim differs. Ask again, or n: not verified.")]
+    Mismatch,
+    #[error("Compare what the caller says first: type it and press Enter.")]
+    NothingCompared,
+    #[error("{0} is no way of verifying a caller here. Known: {1}.")]
+    Method(String, String),
+}
+
+impl Policy {
+    /// The reason meant by an id, a label or its number in the list, from 1.
+    pub fn reason(&self, said: &str) -> Option<&Reason> {
+        let by_number = said.trim().parse::<usize>().ok().and_then(|n| self.reasons.get(n.checked_sub(1)?));
+        by_number.or_else(|| {
+            self.reasons.iter().find(|r| r.id.eq_ignore_ascii_case(said) || r.label.eq_ignore_ascii_case(said))
+        })
+    }
+
+    /// The method meant by an id, a label, its short form or its number, from 1.
+    pub fn method(&self, said: &str) -> Option<&Method> {
+        let by_number = said.trim().parse::<usize>().ok().and_then(|n| self.methods.get(n.checked_sub(1)?));
+        by_number.or_else(|| {
+            let is = |text: &str| text.eq_ignore_ascii_case(said.trim());
+            self.methods.iter().find(|m| is(&m.id) || is(&m.label) || is(&m.short))
+        })
+    }
+
+    /// Whether these claims allow a verification: none differs, and where something is known, enough match.
+    pub fn allows_verification(&self, claims: &[Claim], anything_known: bool) -> Result<(), VerificationError> {
+        let count = |wanted: Compared| claims.iter().filter(|claim| claim.compared == wanted).count();
+        if count(Compared::Mismatch) > 0 {
+            return Err(VerificationError::Mismatch);
+        }
+        if anything_known && count(Compared::Match) < self.claims_required {
+            return Err(VerificationError::NothingCompared);
+        }
+        Ok(())
+    }
+
+    /// A short fingerprint of everything above, recorded with every ledger row.
+    pub fn digest(&self) -> String {
+        let Self {
+            ticket,
+            reasons,
+            methods,
+            claims_required,
+            per_hour,
+            per_day,
+            conceal_after,
+            drop_after,
+            rotation_delay,
+            uncertain_pause,
+            watch_first,
+            watch_longest,
+            mask_facts,
+            print,
+            closes,
+        } = self;
+        let patterns: Vec<&str> = ticket.patterns().collect();
+        let lines = serde_json::json!({
+            "ticket": [patterns, ticket.prefix],
+            "reasons": reasons,
+            "methods": methods,
+            "claims_required": claims_required,
+            "limits": [per_hour, per_day],
+            "timers": [conceal_after, drop_after, rotation_delay, uncertain_pause, watch_first, watch_longest],
+            "mask_facts": mask_facts,
+            "print": print,
+            "closes": closes,
+        });
+        let digest = Sha256::digest(lines.to_string());
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,60 @@
+//! Opening a device: its keys listed afresh, its duplicates judged.
+
+use jiff::Timestamp;
+
+use crate::domain::{
+    call::Earlier,
+    device::{Device, DeviceId, ManagedDevice},
+    escrow::Escrow,
+    key::Key,
+    key_id::KeyId,
+    verdict::Verdict,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub device: DeviceId,
+    /// The key the caller read, when one was found.
+    pub asked: Option<KeyId>,
+}
+
+/// The device card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    pub id: DeviceId,
+    /// `None`: deleted in Entra; its keys live on.
+    pub device: Option<Device>,
+    /// What Intune knows of it. Usually one, sometimes none.
+    pub managed: Vec<ManagedDevice>,
+    /// Why Intune could not be asked, when it could not.
+    pub managed_failure: Option<String>,
+    /// Newest first, as Entra listed them just now.
+    pub keys: Vec<Key>,
+    pub asked: Option<KeyId>,
+    /// The other objects that bear its name, in the order of `verdict.objects` after the first.
+    pub duplicates: Vec<Duplicate>,
+    pub verdict: Option<Verdict>,
+    pub escrow: Escrow,
+    /// Earlier disclosures for this device on this machine, newest first.
+    pub earlier: Vec<Earlier>,
+    pub seen: Timestamp,
+}
+
+/// Another object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duplicate {
+    pub device: Device,
+    pub keys: usize,
+}
+
+impl Card {
+    /// The key the call is about.
+    pub fn asked_key(&self) -> Option<&Key> {
+        self.keys.iter().find(|key| Some(key.id) == self.asked)
+    }
+
+    /// The newest check-in Intune knows.
+    pub fn checked_in(&self) -> Option<Timestamp> {
+        self.managed.iter().filter_map(|managed| managed.checked_in).max()
+    }
+}
