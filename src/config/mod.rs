@@ -1,1 +1,33 @@
-//! (being built)
+//! What this desk is told before it starts: files, environment and flags become [`Settings`]; files become the effective policy.
+
+pub mod logging;
+pub mod paths;
+pub mod policy;
+pub mod settings;
+
+pub use paths::Paths;
+pub use settings::{Overrides, Settings};
+
+use std::path::PathBuf;
+
+/// Why the program cannot start as configured. Names the file and, for a typo, its line.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{path} cannot be read: {source}", path = .path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path} cannot be made: {source}", path = .path.display())]
+    Create { path: PathBuf, source: std::io::Error },
+    /// `said` is the parser's own report with line, column and the line itself.
+    #[error("{path}: {said}", path = .path.display())]
+    Syntax { path: PathBuf, said: String },
+    #[error("{path}: {said}", path = .path.display())]
+    Value { path: PathBuf, said: String },
+    #[error("{name}: {source}")]
+    Connection { name: &'static str, source: crate::domain::connection::ConnectionError },
+    #[error("No tenant is configured. Set tenant and client_id (`keydesk config template`), or try `keydesk demo`.")]
+    NoTenant,
+    #[error("No home folder is known here. Set KEYDESK_HOME to a folder for keydesk's files.")]
+    NoHome,
+    #[error("The log {0} cannot be opened: {1}")]
+    Log(PathBuf, String),
+}
