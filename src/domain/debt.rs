@@ -120,6 +120,8 @@ pub enum Block {
     NotSupported,
     /// The technician put it on hold.
     OnHold,
+    /// A new key was seen, but it may be another drive's.
+    Unsure { key: KeyId },
     /// Something else was answered.
     Refused { status: u16, code: String },
 }
@@ -130,7 +132,9 @@ pub struct Rotation {
     pub id: RotationId,
     pub state: RotationState,
     /// The Intune object it is for, once chosen.
-    pub target: Option<ManagedDeviceId>,
+    pub target: Option<Target>,
+    /// While sending: when the rotation Intune already remembered had started.
+    pub earlier: Option<Timestamp>,
     /// When the laptop last checked in, as Intune said at the last look.
     pub checked_in: Option<Timestamp>,
 }
@@ -150,6 +154,8 @@ pub struct Debt {
     pub state: DebtState,
     /// The device's key IDs and volumes before the disclosure: what is new later is measured against them.
     pub known: Vec<KnownKey>,
+    /// Entra's clock when they were listed.
+    pub entra_time: Option<Timestamp>,
     pub rotation: Option<Rotation>,
 }
 
@@ -163,6 +169,14 @@ pub struct KnownKey {
 impl Debt {
     pub fn is_open(&self) -> bool {
         self.state == DebtState::Owed
+    }
+
+    /// When it ended, if it did.
+    pub fn ended(&self) -> Option<Timestamp> {
+        match self.state {
+            DebtState::Owed => None,
+            DebtState::Proved { at, .. } | DebtState::Waived { at, .. } | DebtState::Cancelled { at } => Some(at),
+        }
     }
 
     pub fn is_blocked(&self) -> bool {
@@ -276,7 +290,11 @@ impl Block {
                                    must be Entra or hybrid joined."
                     .into()
             }
-            Self::OnHold => "Put on hold by you. t sends it.".into(),
+            Self::OnHold => "Put on hold. t sends it.".into(),
+            Self::Unsure { key } => format!(
+                "New key {} was seen, but several drives could own it. Compare it with the laptop, then waive this with a reason.",
+                key.short()
+            ),
             Self::Refused { status, code } => {
                 format!("Intune refused ({status}, {code}). Nothing was sent. Wait a little, then: t try again.")
             }
@@ -391,6 +409,7 @@ mod tests {
             since: Timestamp::UNIX_EPOCH,
             state: DebtState::Owed,
             known: known.iter().map(|&(n, volume)| KnownKey { id: id(n), volume }).collect(),
+            entra_time: None,
             rotation: None,
         }
     }

@@ -96,7 +96,14 @@ pub enum Event {
     RotationTargeted {
         rotation: RotationId,
         target: Target,
-        checked_in: Option<Timestamp>,
+        /// Keys the target held before its debts were made, when it is another device than the one the key was found on: they prove
+        /// nothing.
+        known: Vec<KnownKey>,
+    },
+    /// Another rotation is under way for the same Intune object: it pays these debts too.
+    RotationJoined {
+        rotation: RotationId,
+        into: RotationId,
     },
     /// Committed before the request leaves.
     RotationSending {
@@ -143,6 +150,7 @@ pub enum Event {
         device_name: Foreign,
         ticket: Ticket,
         known: Vec<KnownKey>,
+        entra_time: Option<Timestamp>,
     },
 }
 

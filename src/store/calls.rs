@@ -1,0 +1,51 @@
+//! Calls, as the ledger tells them.
+
+use rusqlite::{Connection, Row};
+
+use super::{TxError, all, first, parsed, parsed_option, projection::from_word};
+use crate::domain::{
+    call::{Call, CallId, Verification},
+    debt::InstanceId,
+    foreign::Foreign,
+    ticket::Ticket,
+};
+
+/// One call.
+pub fn get(conn: &Connection, id: CallId) -> Result<Option<Call>, TxError> {
+    first(conn, "SELECT * FROM calls WHERE id = ?1", [id.to_string()], read)
+}
+
+/// The calls not closed yet, the oldest first, each with the process that last had it.
+pub fn unfinished(conn: &Connection) -> Result<Vec<(Call, InstanceId)>, TxError> {
+    all(conn, "SELECT * FROM calls WHERE state <> 'closed' ORDER BY number", [], |row| {
+        Ok((read(row)?, InstanceId(parsed(row, "instance")?)))
+    })
+}
+
+/// The number the next call gets.
+pub fn next_number(conn: &Connection) -> Result<u32, TxError> {
+    let last: Option<u32> = conn.query_row("SELECT max(number) FROM calls", [], |row| row.get(0))?;
+    Ok(last.unwrap_or(0) + 1)
+}
+
+fn read(row: &Row<'_>) -> Result<Call, TxError> {
+    let verification: Option<String> = row.get("verification")?;
+    let ticket: Option<String> = row.get("ticket")?;
+    Ok(Call {
+        id: parsed(row, "id")?,
+        number: row.get("number")?,
+        state: from_word(row.get("state")?)?,
+        opened: parsed(row, "opened")?,
+        key: crate::domain::key_id::KeyId(parsed(row, "key")?),
+        volume: from_word(row.get("volume")?)?,
+        device: parsed(row, "device")?,
+        device_name: Foreign::new(row.get::<_, String>("device_name")?),
+        heard: usize::try_from(row.get::<_, i64>("heard")?).unwrap_or(0),
+        verification: verification.map(|text| serde_json::from_str::<Verification>(&text)).transpose()?,
+        ticket: ticket.map(from_word::<Ticket>).transpose()?,
+        reason: row.get("reason")?,
+        disclosed: parsed_option(row, "disclosed")?,
+        in_windows: parsed_option(row, "in_windows")?,
+        closed: parsed_option(row, "closed")?,
+    })
+}

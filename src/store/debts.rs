@@ -1,0 +1,207 @@
+//! Debts and rotations, as the ledger tells them.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::{
+    TxError, all, first, json, parsed, parsed_option,
+    projection::{from_word, word},
+};
+use crate::domain::{
+    call::CallId,
+    debt::{Debt, DebtId, KnownKey, Rotation, RotationId, RotationState},
+    device::{DeviceId, ManagedDeviceId},
+    foreign::Foreign,
+    key::Volume,
+    key_id::KeyId,
+    ticket::Ticket,
+};
+
+const WITH_ROTATION: &str = "SELECT debts.*, rotations.id AS rotation_id, rotations.state AS rotation_state,
+    rotations.target, rotations.checked_in, rotations.earlier
+    FROM debts LEFT JOIN rotations ON rotations.id = debts.rotation";
+
+/// Every open debt, the oldest first, then those that ended since `since`, the newest first.
+pub fn list(conn: &Connection, since: Timestamp) -> Result<Vec<Debt>, TxError> {
+    let mut debts =
+        all(conn, &format!("{WITH_ROTATION} WHERE debts.open = 1 ORDER BY debts.since, debts.id"), [], read)?;
+    let ended = all(
+        conn,
+        &format!("{WITH_ROTATION} WHERE debts.open = 0 ORDER BY debts.since DESC, debts.id DESC LIMIT 200"),
+        [],
+        read,
+    )?;
+    debts.extend(ended.into_iter().filter(|debt| debt.ended().is_some_and(|at| at > since)));
+    Ok(debts)
+}
+
+pub fn get(conn: &Connection, id: DebtId) -> Result<Option<Debt>, TxError> {
+    first(conn, &format!("{WITH_ROTATION} WHERE debts.id = ?1"), [id.to_string()], read)
+}
+
+/// The open debt for a key: a second disclosure of the same key adds none.
+pub fn open_for_key(conn: &Connection, key: KeyId) -> Result<Option<DebtId>, TxError> {
+    first(conn, "SELECT id FROM debts WHERE key = ?1 AND open = 1", [key.to_string()], |row| parsed(row, "id"))
+}
+
+/// The debts a call made.
+pub fn of_call(conn: &Connection, call: CallId) -> Result<Vec<Debt>, TxError> {
+    // A key whose debt an earlier call made is this call's concern too.
+    all(
+        conn,
+        &format!(
+            "{WITH_ROTATION} WHERE debts.call = ?1 OR debts.id IN (SELECT debt FROM disclosures WHERE call = ?1)
+             ORDER BY debts.since"
+        ),
+        [call.to_string()],
+        read,
+    )
+}
+
+/// The open debts a rotation is to pay.
+pub fn of_rotation(conn: &Connection, rotation: RotationId) -> Result<Vec<Debt>, TxError> {
+    all(
+        conn,
+        &format!("{WITH_ROTATION} WHERE debts.rotation = ?1 AND debts.open = 1 ORDER BY debts.since"),
+        [rotation.to_string()],
+        read,
+    )
+}
+
+/// Every rotation that still has something to pay.
+pub fn open_rotations(conn: &Connection) -> Result<Vec<Rotation>, TxError> {
+    all(
+        conn,
+        "SELECT id AS rotation_id, state AS rotation_state, target, checked_in, earlier FROM rotations WHERE open = 1",
+        [],
+        read_rotation,
+    )
+}
+
+pub fn rotation(conn: &Connection, id: RotationId) -> Result<Option<Rotation>, TxError> {
+    first(
+        conn,
+        "SELECT id AS rotation_id, state AS rotation_state, target, checked_in, earlier FROM rotations WHERE id = ?1",
+        [id.to_string()],
+        read_rotation,
+    )
+}
+
+/// A rotation that waits for `device` and can take another debt.
+pub fn held_for_device(conn: &Connection, device: DeviceId) -> Result<Option<RotationId>, TxError> {
+    first(
+        conn,
+        "SELECT id FROM rotations WHERE device = ?1 AND open = 1 AND json_extract(state, '$.state') = 'held'",
+        [device.to_string()],
+        |row| parsed(row, "id"),
+    )
+}
+
+/// Another rotation under way for the same Intune object.
+pub fn under_way_for(
+    conn: &Connection,
+    managed: ManagedDeviceId,
+    except: RotationId,
+) -> Result<Option<RotationId>, TxError> {
+    first(
+        conn,
+        "SELECT id FROM rotations WHERE managed = ?1 AND id <> ?2 AND open = 1
+           AND json_extract(state, '$.state') IN ('sending', 'accepted', 'reported')",
+        [managed.to_string(), except.to_string()],
+        |row| parsed(row, "id"),
+    )
+}
+
+pub(super) struct NewDebt<'a> {
+    pub id: DebtId,
+    pub key: KeyId,
+    pub volume: Volume,
+    pub device: DeviceId,
+    pub device_name: &'a Foreign,
+    pub call: CallId,
+    pub ticket: &'a Ticket,
+    pub requested: bool,
+    pub known: &'a [KnownKey],
+    pub entra_time: Option<Timestamp>,
+}
+
+/// Adds a debt. One that stands already keeps its beginning and its known keys.
+pub(super) fn insert(conn: &Connection, at: Timestamp, new: &NewDebt<'_>) -> Result<(), TxError> {
+    conn.execute(
+        "INSERT INTO debts (id, key, volume, device, device_name, call, ticket, since, state, open, requested, known,
+                            entra_time)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{\"state\":\"owed\"}', 1, ?9, ?10, ?11)
+         ON CONFLICT (id) DO UPDATE SET requested = max(requested, excluded.requested)",
+        params![
+            new.id.to_string(),
+            new.key.to_string(),
+            word(&new.volume)?,
+            new.device.to_string(),
+            new.device_name.raw(),
+            new.call.to_string(),
+            new.ticket.as_str(),
+            at.to_string(),
+            new.requested,
+            serde_json::to_string(new.known)?,
+            new.entra_time.map(|at| at.to_string()),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Whether a debt stands for anything but the disclosure just refused.
+pub(super) fn stands(conn: &Connection, debt: DebtId) -> Result<bool, TxError> {
+    Ok(conn.query_row(
+        "SELECT EXISTS (SELECT 1 FROM disclosures WHERE debt = ?1 AND state <> 'refused')
+             OR EXISTS (SELECT 1 FROM debts WHERE id = ?1 AND requested = 1)",
+        [debt.to_string()],
+        |row| row.get(0),
+    )?)
+}
+
+pub(super) fn device_of(conn: &Connection, debt: DebtId) -> Result<DeviceId, TxError> {
+    first(conn, "SELECT device FROM debts WHERE id = ?1", [debt.to_string()], |row| parsed(row, "device"))?
+        .ok_or_else(|| TxError::Row(format!("no debt {debt}")))
+}
+
+/// Adds keys that prove nothing to every open debt of a rotation.
+pub(super) fn add_known(conn: &Connection, rotation: RotationId, more: &[KnownKey]) -> Result<(), TxError> {
+    for debt in of_rotation(conn, rotation)? {
+        let mut known = debt.known;
+        known.extend(more.iter().filter(|key| !known.contains(key)).copied().collect::<Vec<_>>());
+        conn.execute(
+            "UPDATE debts SET known = ?2 WHERE id = ?1",
+            params![debt.id.to_string(), serde_json::to_string(&known)?],
+        )?;
+    }
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> Result<Debt, TxError> {
+    let has_rotation = row.get::<_, Option<String>>("rotation_id")?.is_some();
+    Ok(Debt {
+        id: parsed(row, "id")?,
+        key: KeyId(parsed(row, "key")?),
+        volume: from_word(row.get("volume")?)?,
+        device: parsed(row, "device")?,
+        device_name: Foreign::new(row.get::<_, String>("device_name")?),
+        call: parsed(row, "call")?,
+        ticket: from_word(row.get("ticket")?)?,
+        since: parsed(row, "since")?,
+        state: json(row, "state")?,
+        known: json(row, "known")?,
+        entra_time: parsed_option(row, "entra_time")?,
+        rotation: has_rotation.then(|| read_rotation(row)).transpose()?,
+    })
+}
+
+fn read_rotation(row: &Row<'_>) -> Result<Rotation, TxError> {
+    let target: Option<String> = row.get("target")?;
+    Ok(Rotation {
+        id: parsed(row, "rotation_id")?,
+        state: json::<RotationState>(row, "rotation_state")?,
+        target: target.map(|text| serde_json::from_str(&text)).transpose()?,
+        checked_in: parsed_option(row, "checked_in")?,
+        earlier: parsed_option(row, "earlier")?,
+    })
+}

@@ -1,0 +1,129 @@
+//! Disclosures: the rows a reveal leaves, and what the policy asks of them.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{TxError, all, first, parsed, projection::from_word};
+use crate::domain::{
+    call::{CallId, DisclosureId, Earlier},
+    debt::{DebtId, InstanceId},
+    device::DeviceId,
+    event::{Intent, Stamp},
+    foreign::Foreign,
+    key_id::KeyId,
+    technician::UserId,
+    ticket::Ticket,
+};
+
+/// An intent without an outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    pub disclosure: DisclosureId,
+    pub call: CallId,
+    pub device: DeviceId,
+    pub key: KeyId,
+    pub instance: InstanceId,
+}
+
+/// Every intent without an outcome.
+pub fn in_flight(conn: &Connection) -> Result<Vec<InFlight>, TxError> {
+    all(conn, "SELECT * FROM disclosures WHERE state = 'intended' ORDER BY at", [], |row| {
+        Ok(InFlight {
+            disclosure: parsed(row, "id")?,
+            call: parsed(row, "call")?,
+            device: parsed(row, "device")?,
+            key: KeyId(parsed(row, "key")?),
+            instance: InstanceId(parsed(row, "instance")?),
+        })
+    })
+}
+
+/// When this technician's disclosures since `since` were made, the oldest first. Refused ones do not count.
+pub fn times_since(conn: &Connection, technician: UserId, since: Timestamp) -> Result<Vec<Timestamp>, TxError> {
+    // Compared as times, not as text: RFC 3339 with and without a fraction does not sort as text.
+    let times = all(
+        conn,
+        "SELECT at FROM disclosures WHERE technician = ?1 AND state <> 'refused'",
+        [technician.to_string()],
+        |row| parsed::<Timestamp>(row, "at"),
+    )?;
+    let mut times: Vec<Timestamp> = times.into_iter().filter(|at| *at > since).collect();
+    times.sort_unstable();
+    Ok(times)
+}
+
+/// The last use of `ticket` for another device than `device`.
+pub fn other_use_of_ticket(
+    conn: &Connection,
+    ticket: &Ticket,
+    device: DeviceId,
+) -> Result<Option<(Foreign, Timestamp)>, TxError> {
+    first(
+        conn,
+        "SELECT device_name, at FROM disclosures WHERE ticket = ?1 AND device <> ?2 ORDER BY at DESC LIMIT 1",
+        [ticket.as_str(), &device.to_string()],
+        |row| Ok((Foreign::new(row.get::<_, String>(0)?), parsed(row, "at")?)),
+    )
+}
+
+/// Earlier disclosures for `device`, newest first.
+pub fn for_device(conn: &Connection, device: DeviceId) -> Result<Vec<Earlier>, TxError> {
+    all(
+        conn,
+        "SELECT * FROM disclosures WHERE device = ?1 AND state <> 'refused' ORDER BY at DESC LIMIT 20",
+        [device.to_string()],
+        |row| {
+            Ok(Earlier {
+                at: parsed(row, "at")?,
+                key: KeyId(parsed(row, "key")?),
+                ticket: from_word(row.get("ticket")?)?,
+                reason: row.get("reason")?,
+            })
+        },
+    )
+}
+
+pub(super) fn insert(
+    conn: &Connection,
+    at: Timestamp,
+    stamp: &Stamp,
+    call: CallId,
+    intent: &Intent,
+) -> Result<(), TxError> {
+    conn.execute(
+        "INSERT INTO disclosures
+            (id, call, debt, key, device, device_name, ticket, reason, technician, instance, at, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'intended')",
+        params![
+            intent.disclosure.to_string(),
+            call.to_string(),
+            intent.debt.to_string(),
+            intent.key.to_string(),
+            intent.device.to_string(),
+            intent.device_name.raw(),
+            intent.ticket.as_str(),
+            intent.reason_words,
+            stamp.technician.as_ref().map(|technician| technician.id.to_string()),
+            stamp.instance.0.to_string(),
+            at.to_string(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Closes an intent. One that has an outcome already keeps it.
+pub(super) fn set_state(conn: &Connection, id: DisclosureId, state: &str) -> Result<(), TxError> {
+    let changed = conn.execute(
+        "UPDATE disclosures SET state = ?2 WHERE id = ?1 AND state = 'intended'",
+        params![id.to_string(), state],
+    )?;
+    if changed == 0 {
+        return Err(TxError::Conflict("This disclosure was closed by another desk.".into()));
+    }
+    Ok(())
+}
+
+pub(super) fn debt_of(conn: &Connection, id: DisclosureId) -> Result<DebtId, TxError> {
+    first(conn, "SELECT debt FROM disclosures WHERE id = ?1", [id.to_string()], |row| parsed(row, "debt"))?
+        .ok_or_else(|| TxError::Row(format!("no disclosure {id}")))
+}

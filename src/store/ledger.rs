@@ -1,0 +1,121 @@
+//! `ledger.db`: the only way to change it is to append an event, and its projections follow in the same transaction.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{
+    StoreError, TxError, chain,
+    chain::{Break, Head},
+    projection,
+    schema::{self, Care},
+};
+use crate::domain::{
+    call::CallId,
+    event::{Event, Row, Stamp},
+};
+
+/// The ledger of this machine.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    conn: Mutex<Connection>,
+}
+
+/// One write: appends rows and reads what they made of the projections, all in one immediate transaction.
+#[derive(Debug)]
+pub struct Pen<'a> {
+    conn: &'a Connection,
+    at: Timestamp,
+    stamp: &'a Stamp,
+}
+
+impl Ledger {
+    /// Opens or makes the file.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { path: path.into(), conn: Mutex::new(schema::open(path, Care::Durable)?) })
+    }
+
+    /// Runs `write` in one `BEGIN IMMEDIATE`; on any error nothing of it stands.
+    pub fn write<T>(
+        &self,
+        at: Timestamp,
+        stamp: &Stamp,
+        write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError>,
+    ) -> Result<T, StoreError> {
+        let mut conn = self.conn();
+        let run = || -> Result<T, TxError> {
+            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = write(&mut Pen { conn: &tx, at, stamp })?;
+            tx.commit()?;
+            Ok(value)
+        };
+        run().map_err(|e| e.at(&self.path))
+    }
+
+    /// Reads the projections.
+    pub fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, TxError>) -> Result<T, StoreError> {
+        read(&self.conn()).map_err(|e| e.at(&self.path))
+    }
+
+    /// The end of the chain.
+    pub fn head(&self) -> Result<Head, StoreError> {
+        self.read(chain::head)
+    }
+
+    /// Every row from sequence number `from` on.
+    pub fn rows(&self, from: u64) -> Result<Vec<Row>, StoreError> {
+        self.read(|conn| chain::rows(conn, from))
+    }
+
+    /// Walks the whole chain.
+    pub fn verify(&self) -> Result<Result<Head, Break>, StoreError> {
+        self.read(chain::verify)
+    }
+
+    /// Throws the projections away and makes them again from the rows.
+    pub fn rebuild(&self) -> Result<(), StoreError> {
+        let mut conn = self.conn();
+        let mut run = || -> Result<(), TxError> {
+            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            projection::clear(&tx)?;
+            for row in chain::rows(&tx, 1)? {
+                projection::apply(&tx, row.at, &row.stamp, row.call, &row.event)?;
+            }
+            tx.commit()?;
+            Ok(())
+        };
+        run().map_err(|e| e.at(&self.path))
+    }
+
+    fn conn(&self) -> MutexGuard<'_, Connection> {
+        // A panic in a transaction rolled it back: the connection is sound.
+        self.conn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pen<'_> {
+    /// Appends one event and applies it. Returns its sequence number.
+    pub fn append(&mut self, call: Option<CallId>, event: &Event) -> Result<u64, TxError> {
+        let seq = chain::append(self.conn, self.at, self.stamp, call, event)?;
+        projection::apply(self.conn, self.at, self.stamp, call, event)?;
+        Ok(seq)
+    }
+
+    /// The projections, as this transaction sees them.
+    pub fn conn(&self) -> &Connection {
+        self.conn
+    }
+
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    pub fn stamp(&self) -> &Stamp {
+        self.stamp
+    }
+}

@@ -1,0 +1,51 @@
+//! The tables, version by version. A landed version is never edited: a change is a new step.
+
+use rusqlite::{Connection, config::DbConfig};
+use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
+
+use super::StoreError;
+
+const LEDGER: &[M<'static>] = &[M::up(include_str!("ledger_v1.sql"))];
+const INDEX: &[M<'static>] = &[M::up(include_str!("index_v1.sql"))];
+
+/// How careful a database is about losing its last write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// The ledger: an answered write is on the disk.
+    Durable,
+    /// The index: a write may be lost with the power.
+    Light,
+}
+
+/// Opens `path`, sets its pragmas and brings its tables up to date.
+pub(super) fn open(path: &std::path::Path, care: Care) -> Result<Connection, StoreError> {
+    let mut conn = Connection::open(path).map_err(|e| super::TxError::Sql(e).at(path))?;
+    set_up(&mut conn, care).map_err(|e| super::TxError::Sql(e).at(path))?;
+    let steps = Migrations::from_slice(if care == Care::Durable { LEDGER } else { INDEX });
+    steps.to_latest(&mut conn).map_err(|e| match e {
+        rusqlite_migration::Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
+            StoreError::Newer(path.into())
+        }
+        rusqlite_migration::Error::RusqliteError { err, .. } => super::TxError::Sql(err).at(path),
+        other => StoreError::Open { path: path.into(), detail: other.to_string() },
+    })?;
+    Ok(conn)
+}
+
+fn set_up(conn: &mut Connection, care: Care) -> rusqlite::Result<()> {
+    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.pragma_update(None, "trusted_schema", false)?;
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    match care {
+        Care::Durable => {
+            conn.pragma_update(None, "synchronous", "FULL")?;
+            // macOS: an fsync alone does not reach the platter.
+            conn.pragma_update(None, "fullfsync", true)?;
+            conn.pragma_update(None, "checkpoint_fullfsync", true)?;
+        }
+        Care::Light => conn.pragma_update(None, "synchronous", "NORMAL")?,
+    }
+    Ok(())
+}

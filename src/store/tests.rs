@@ -1,0 +1,370 @@
+//! The ledger and the index, used as the ops use them.
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::{chain::Break, index::List, *};
+use crate::domain::{
+    call::{CallId, CallState, DisclosureId},
+    debt::{DebtId, DebtState, InstanceId, KnownKey, RotationId, RotationState, Target},
+    device::{DeviceId, DeviceSummary, Join, ManagedDeviceId},
+    event::{Event, Intent, Stamp},
+    key::{Key, Volume},
+    key_id::{KeyId, KeyPrefix},
+    policy::Proof,
+    technician::{Technician, UserId},
+};
+
+struct Desk {
+    _folder: tempfile::TempDir,
+    path: std::path::PathBuf,
+    ledger: Ledger,
+    stamp: Stamp,
+    now: Timestamp,
+}
+
+fn guid(n: u128) -> Uuid {
+    Uuid::from_u128(n)
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let stamp = Stamp {
+            technician: Some(Technician {
+                id: UserId(guid(1)),
+                upn: "dana@harborview.example".into(),
+                name: "Dana".into(),
+            }),
+            tenant: Some(guid(2)),
+            app: "app".into(),
+            host: "desk-1".into(),
+            account: "dana".into(),
+            version: "0".into(),
+            policy: "p".into(),
+            instance: InstanceId(guid(3)),
+        };
+        Self {
+            ledger: Ledger::open(&path).unwrap(),
+            path,
+            _folder: folder,
+            stamp,
+            now: "2026-11-20T09:00:00Z".parse().unwrap(),
+        }
+    }
+
+    fn append(&mut self, call: Option<CallId>, event: &Event) -> Result<u64, StoreError> {
+        self.now += SignedDuration::from_secs(60);
+        self.ledger.write(self.now, &self.stamp, |pen| pen.append(call, event))
+    }
+
+    fn open_call(&mut self) -> CallId {
+        let call = CallId::new();
+        let number = self.ledger.read(calls::next_number).unwrap();
+        self.append(
+            Some(call),
+            &Event::CallOpened {
+                number,
+                key: KeyId(guid(0x4F2B)),
+                volume: Volume::OperatingSystem,
+                device: DeviceId(guid(7)),
+                device_name: "HVC-LT-0421".into(),
+                heard: 8,
+            },
+        )
+        .unwrap();
+        call
+    }
+
+    fn intend(&mut self, call: CallId, debt: DebtId) -> DisclosureId {
+        let disclosure = DisclosureId::new();
+        let intent = Intent {
+            disclosure,
+            debt,
+            key: KeyId(guid(0x4F2B)),
+            volume: Volume::OperatingSystem,
+            device: DeviceId(guid(7)),
+            device_name: "HVC-LT-0421".into(),
+            ticket: serde_json::from_str("\"INC0048213\"").unwrap(),
+            reason: "windows-update".into(),
+            reason_words: "Windows update".into(),
+            known: vec![KnownKey { id: KeyId(guid(0x4F2B)), volume: Volume::OperatingSystem }],
+            entra_time: Some(self.now),
+        };
+        self.append(Some(call), &Event::Intended(Box::new(intent))).unwrap();
+        disclosure
+    }
+
+    fn serve(&mut self, call: CallId, disclosure: DisclosureId, rotation: RotationId) {
+        let held_until = self.now + SignedDuration::from_mins(30);
+        let served = Event::Served { disclosure, rotation, held_until, request_id: None, faults: vec![] };
+        self.append(Some(call), &served).unwrap();
+    }
+
+    fn debt(&self, id: DebtId) -> crate::domain::debt::Debt {
+        self.ledger.read(|conn| debts::get(conn, id)).unwrap().unwrap()
+    }
+
+    /// Every projection as text, for comparing.
+    fn projections(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        for table in ["calls", "debts", "rotations", "disclosures"] {
+            self.ledger
+                .read(|conn| {
+                    let mut statement = conn.prepare(&format!("SELECT * FROM {table} ORDER BY id"))?;
+                    let columns = statement.column_count();
+                    let mut rows = statement.query([])?;
+                    while let Some(row) = rows.next()? {
+                        let cells: Vec<String> =
+                            (0..columns).map(|i| format!("{:?}", row.get_ref(i).unwrap())).collect();
+                        out.push(format!("{table}: {}", cells.join(" | ")));
+                    }
+                    Ok(())
+                })
+                .unwrap();
+        }
+        out
+    }
+
+    /// A whole call: disclosed, sent, proved.
+    fn whole_call(&mut self) -> (CallId, DebtId, RotationId) {
+        let (call, debt, rotation) = (self.open_call(), DebtId::new(), RotationId::new());
+        let disclosure = self.intend(call, debt);
+        self.serve(call, disclosure, rotation);
+        self.append(Some(call), &Event::InWindows).unwrap();
+        let target = Target { managed: ManagedDeviceId(guid(8)), device: DeviceId(guid(7)) };
+        self.append(None, &Event::RotationTargeted { rotation, target, known: vec![] }).unwrap();
+        self.append(None, &Event::RotationSending { rotation, earlier: None }).unwrap();
+        self.append(None, &Event::RotationAccepted { rotation, request_id: None, found: false }).unwrap();
+        self.append(Some(call), &Event::CallClosed).unwrap();
+        self.append(None, &Event::CheckedIn { rotation, at: self.now }).unwrap();
+        (call, debt, rotation)
+    }
+}
+
+#[test]
+fn a_call_is_folded_from_its_rows() {
+    let mut desk = Desk::new();
+    let (call, debt, rotation) = desk.whole_call();
+    let folded = desk.ledger.read(|conn| calls::get(conn, call)).unwrap().unwrap();
+    assert_eq!((folded.number, folded.state), (1, CallState::Closed));
+    assert_eq!(folded.ticket.unwrap().as_str(), "INC0048213");
+    assert!(folded.disclosed.is_some() && folded.in_windows.is_some());
+    let owed = desk.debt(debt);
+    assert!(owed.is_open());
+    assert!(matches!(owed.rotation.unwrap().state, RotationState::Accepted { .. }));
+    let proved = Event::DebtProved { debt, grade: Proof::Confirmed, new_key: KeyId(guid(0x5D20)) };
+    desk.append(None, &proved).unwrap();
+    assert!(matches!(desk.debt(debt).state, DebtState::Proved { .. }));
+    let over = desk.ledger.read(|conn| debts::rotation(conn, rotation)).unwrap().unwrap();
+    assert!(matches!(over.state, RotationState::Over { .. }));
+    assert_eq!(desk.ledger.read(debts::open_rotations).unwrap(), []);
+}
+
+#[test]
+fn the_intent_makes_the_debt_before_any_outcome() {
+    let mut desk = Desk::new();
+    let (call, debt) = (desk.open_call(), DebtId::new());
+    desk.intend(call, debt);
+    assert!(desk.debt(debt).is_open());
+    assert_eq!(desk.ledger.read(disclosures::in_flight).unwrap().len(), 1);
+}
+
+#[test]
+fn a_certain_refusal_cancels_the_debt_and_an_unknown_outcome_does_not() {
+    let mut desk = Desk::new();
+    let (call, first, second) = (desk.open_call(), DebtId::new(), DebtId::new());
+    let refused = desk.intend(call, first);
+    desk.append(
+        Some(call),
+        &Event::Refused { disclosure: refused, status: Some(403), code: "x".into(), request_id: None },
+    )
+    .unwrap();
+    assert!(matches!(desk.debt(first).state, DebtState::Cancelled { .. }));
+
+    let unknown = desk.intend(call, second);
+    let held_until = desk.now;
+    let event = Event::Unknown { disclosure: unknown, rotation: RotationId::new(), held_until, why: "timeout".into() };
+    desk.append(Some(call), &event).unwrap();
+    assert!(desk.debt(second).is_open());
+}
+
+#[test]
+fn a_refusal_leaves_the_debt_of_an_earlier_disclosure_standing() {
+    let mut desk = Desk::new();
+    let (call, debt) = (desk.open_call(), DebtId::new());
+    let served = desk.intend(call, debt);
+    desk.serve(call, served, RotationId::new());
+    let refused = desk.intend(call, debt);
+    desk.append(
+        Some(call),
+        &Event::Refused { disclosure: refused, status: Some(403), code: "x".into(), request_id: None },
+    )
+    .unwrap();
+    assert!(desk.debt(debt).is_open());
+}
+
+#[test]
+fn an_intent_is_closed_once_and_a_second_outcome_is_refused_whole() {
+    let mut desk = Desk::new();
+    let (call, debt) = (desk.open_call(), DebtId::new());
+    let disclosure = desk.intend(call, debt);
+    desk.serve(call, disclosure, RotationId::new());
+    let head = desk.ledger.head().unwrap();
+    let late = Event::Unknown { disclosure, rotation: RotationId::new(), held_until: desk.now, why: "late".into() };
+    assert!(matches!(desk.append(Some(call), &late), Err(StoreError::Conflict(_))));
+    assert_eq!(desk.ledger.head().unwrap(), head, "the row was rolled back with its projection");
+}
+
+#[test]
+fn projections_rebuild_to_the_same() {
+    let mut desk = Desk::new();
+    desk.whole_call();
+    let (call, debt) = (desk.open_call(), DebtId::new());
+    let disclosure = desk.intend(call, debt);
+    desk.serve(call, disclosure, RotationId::new());
+    desk.append(Some(call), &Event::CallParked).unwrap();
+    let before = desk.projections();
+    desk.ledger.rebuild().unwrap();
+    assert_eq!(desk.projections(), before);
+    assert!(before.len() >= 8);
+}
+
+#[test]
+fn the_chain_verifies_and_a_reopened_ledger_goes_on_from_its_head() {
+    let mut desk = Desk::new();
+    desk.whole_call();
+    let head = desk.ledger.head().unwrap();
+    assert_eq!(desk.ledger.verify().unwrap().unwrap(), head);
+    let again = Ledger::open(&desk.path).unwrap();
+    again.write(desk.now, &desk.stamp, |pen| pen.append(None, &Event::SignedIn)).unwrap();
+    assert_eq!(desk.ledger.verify().unwrap().unwrap().seq, head.seq + 1);
+}
+
+#[test]
+fn rows_can_be_neither_changed_nor_deleted_through_sql() {
+    let mut desk = Desk::new();
+    desk.whole_call();
+    let conn = rusqlite::Connection::open(&desk.path).unwrap();
+    let said = conn.execute("UPDATE ledger SET hash = 'x' WHERE seq = 2", []).unwrap_err().to_string();
+    assert!(said.contains("append-only"), "{said}");
+    assert!(conn.execute("DELETE FROM ledger WHERE seq = 2", []).is_err());
+}
+
+#[test]
+fn a_forced_edit_or_deletion_is_found_at_its_row() {
+    let edit =
+        "UPDATE ledger SET body = CAST(replace(CAST(body AS TEXT), 'INC0048213', 'INC0048214') AS BLOB) WHERE seq = 2";
+    for (sql, expected) in [(edit, Break::Edited(2)), ("DELETE FROM ledger WHERE seq = 2", Break::Unlinked(3))] {
+        let mut desk = Desk::new();
+        desk.whole_call();
+        let conn = rusqlite::Connection::open(&desk.path).unwrap();
+        conn.execute_batch("DROP TRIGGER ledger_is_never_updated; DROP TRIGGER ledger_is_never_deleted;").unwrap();
+        conn.execute(sql, []).unwrap();
+        assert_eq!(desk.ledger.verify().unwrap(), Err(expected));
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database_is_damaged_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let junk = "not a database, and long enough to be looked at ".repeat(100);
+    std::fs::write(&path, &junk).unwrap();
+    assert!(matches!(Ledger::open(&path), Err(StoreError::Damaged { .. })));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), junk);
+}
+
+#[test]
+fn a_ledger_of_a_newer_version_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    drop(Ledger::open(&path).unwrap());
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(Ledger::open(&path), Err(StoreError::Newer(_))));
+}
+
+#[test]
+fn a_second_desk_waits_for_the_first_and_both_rows_stand() {
+    let desk = Desk::new();
+    let other = Ledger::open(&desk.path).unwrap();
+    std::thread::scope(|scope| {
+        for ledger in [&desk.ledger, &other] {
+            scope.spawn(|| {
+                for _ in 0..25 {
+                    ledger.write(desk.now, &desk.stamp, |pen| pen.append(None, &Event::SignedIn)).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(desk.ledger.verify().unwrap().unwrap().seq, 50);
+}
+
+fn index() -> (tempfile::TempDir, Index) {
+    let folder = tempfile::tempdir().unwrap();
+    let index = Index::open(&folder.path().join("index.db")).unwrap();
+    (folder, index)
+}
+
+fn key(id: &str, device: u128, day: i64) -> Key {
+    Key {
+        id: KeyId(id.parse().unwrap()),
+        device: DeviceId(guid(device)),
+        escrowed: Timestamp::from_second(day * 86_400).unwrap(),
+        volume: Volume::OperatingSystem,
+    }
+}
+
+fn device(n: u128, name: &str) -> DeviceSummary {
+    DeviceSummary { id: DeviceId(guid(n)), name: name.into(), join: Join::EntraJoined }
+}
+
+const KEYS: [&str; 3] = [
+    "4f2b0a77-0000-4000-8000-000000000001",
+    "4f2b91c0-0000-4000-8000-000000000002",
+    "a1093c55-0000-4000-8000-000000000003",
+];
+
+#[test]
+fn a_prefix_finds_its_keys_with_their_device_and_place() {
+    let (_folder, index) = index();
+    let mut walk = index.begin_walk(List::Keys, Timestamp::UNIX_EPOCH).unwrap();
+    index.store_keys(&mut walk, &[key(KEYS[0], 1, 10), key(KEYS[1], 2, 30), key(KEYS[2], 2, 20)], None).unwrap();
+    let mut walk = index.begin_walk(List::Devices, Timestamp::UNIX_EPOCH).unwrap();
+    index.store_devices(&mut walk, &[device(2, "HVC-LT-0421")], None).unwrap();
+
+    let (keys, devices, found) = index.by_prefix(&KeyPrefix::read("4f2b").unwrap(), 10).unwrap();
+    assert_eq!((keys, devices), (2, 2));
+    assert_eq!(found[0].device, None);
+    assert_eq!(found[1].device.as_ref().unwrap().name.raw(), "HVC-LT-0421");
+    assert_eq!(found[1].place.words(), "newest of 2");
+    assert_eq!(index.by_name("hvc-lt", 10).unwrap()[0].keys, 2);
+}
+
+#[test]
+fn a_walk_goes_on_where_it_stood_and_sweeps_only_when_complete() {
+    let (folder, index) = index();
+    let mut first = index.begin_walk(List::Keys, Timestamp::UNIX_EPOCH).unwrap();
+    index.store_keys(&mut first, &[key(KEYS[0], 1, 10), key(KEYS[1], 1, 10)], None).unwrap();
+
+    let mut second = index.begin_walk(List::Keys, Timestamp::UNIX_EPOCH).unwrap();
+    index.store_keys(&mut second, &[key(KEYS[0], 1, 10)], Some("https://graph/next".into())).unwrap();
+    assert_eq!(index.listing().unwrap().keys, 2, "nothing is swept half way");
+
+    let again = Index::open(&folder.path().join("index.db")).unwrap();
+    let mut resumed = again.begin_walk(List::Keys, Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(resumed.next.as_deref(), Some("https://graph/next"));
+    again.store_keys(&mut resumed, &[key(KEYS[2], 1, 10)], None).unwrap();
+    assert_eq!(again.listing().unwrap().keys, 2, "the key no walk saw any more is gone");
+    assert!(again.key(KeyId(KEYS[1].parse().unwrap())).unwrap().is_none());
+}
+
+#[test]
+fn a_damaged_index_is_thrown_away_and_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.db");
+    std::fs::write(&path, "not a database at all, only some text ".repeat(200)).unwrap();
+    let index = Index::open(&path).unwrap();
+    assert_eq!(index.listing().unwrap().keys, 0);
+}
