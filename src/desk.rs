@@ -1,1 +1,251 @@
-//! (being built)
+//! The wiring: settings, policy, clock, stores and clients become one [`Desk`] that ops work on.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Instant,
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use tokio::sync::Notify;
+
+use crate::{
+    clipboard::Clipboard,
+    config::{ConfigError, Paths, Settings},
+    domain::{
+        capability::Lights,
+        connection::Connection,
+        event::Stamp,
+        moment::Moment,
+        policy::Policy,
+        technician::{Technician, Tenant},
+        work::{Failure, Kind, call::IncomingCaller},
+    },
+    graph::Graph,
+    http::Http,
+    sign_in::Session,
+    store::{Index, Instance, Ledger, Pen, StoreError, TxError},
+};
+
+/// Where ops take the time from.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    System(Instant),
+    /// Stands still until it is moved: for tests.
+    Manual(Arc<RwLock<Moment>>),
+}
+
+impl Clock {
+    pub fn system() -> Self {
+        Self::System(Instant::now())
+    }
+
+    pub fn moment(&self) -> Moment {
+        match self {
+            Self::System(start) => Moment { wall: Timestamp::now(), up: start.elapsed() },
+            Self::Manual(moment) => *moment.read().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.moment().wall
+    }
+}
+
+/// Who sits here, once signed in, and what their listings filled.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    pub technician: Technician,
+    pub tenant: Tenant,
+    pub graph: Graph,
+    pub index: Arc<Index>,
+}
+
+/// The demo's callers, in turn.
+pub type Callers = Box<dyn FnMut() -> Option<IncomingCaller> + Send>;
+
+/// Everything ops work on. Shared by reference; one a process.
+pub struct Desk {
+    /// `None`: no tenant is configured. The ledger can be read all the same.
+    pub connection: Option<Connection>,
+    pub policy: Policy,
+    pub paths: Paths,
+    pub clock: Clock,
+    pub zone: TimeZone,
+    pub instance: Instance,
+    /// Whether a session may outlive the program.
+    pub remembers: bool,
+    pub http: Http,
+    pub clipboard: Clipboard,
+    ledger: Arc<Ledger>,
+    /// Opened on first use: the vault may ask the system for it.
+    pub(crate) session: tokio::sync::OnceCell<Session>,
+    seat: RwLock<Option<Seat>>,
+    changed: Notify,
+    stamp: Stamp,
+    callers: tokio::sync::Mutex<Option<Callers>>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("connection", &self.connection).field("paths", &self.paths).finish_non_exhaustive()
+    }
+}
+
+/// Why a desk cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("This program cannot mark itself as running: {0}")]
+    Instance(std::io::Error),
+    #[error(transparent)]
+    Http(#[from] crate::http::HttpError),
+}
+
+impl From<DeskError> for Failure {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Store(error) => error.into(),
+            DeskError::Config(error) => Self::new(Kind::Usage, error.to_string()),
+            other => Self::new(Kind::Failed, other.to_string()),
+        }
+    }
+}
+
+impl Desk {
+    /// Opens the ledger and takes this process's place among the desks of the machine.
+    pub fn open(settings: &Settings, clock: Clock) -> Result<Self, DeskError> {
+        let paths = settings.paths.clone();
+        paths.create()?;
+        let ledger = Ledger::open(&paths.ledger())?;
+        let instance = Instance::start(&paths.instances()).map_err(DeskError::Instance)?;
+        let stamp = Stamp {
+            technician: None,
+            tenant: None,
+            app: settings.connection.as_ref().map(|c| c.client_id.clone()).unwrap_or_default(),
+            host: whoami::hostname().unwrap_or_default(),
+            account: whoami::account().unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            policy: settings.policy.digest(),
+            instance: instance.id,
+        };
+        Ok(Self {
+            connection: settings.connection.clone(),
+            policy: settings.policy.clone(),
+            paths,
+            clock,
+            zone: TimeZone::system(),
+            instance,
+            remembers: settings.remembers,
+            http: Http::default(),
+            clipboard: Clipboard::new(),
+            ledger: Arc::new(ledger),
+            session: tokio::sync::OnceCell::new(),
+            seat: RwLock::new(None),
+            changed: Notify::new(),
+            stamp,
+            callers: tokio::sync::Mutex::new(None),
+        })
+    }
+
+    /// Adds the demo's callers.
+    #[must_use]
+    pub fn with_callers(mut self, callers: Callers) -> Self {
+        self.callers = tokio::sync::Mutex::new(Some(callers));
+        self
+    }
+
+    /// Whoever calls next in the demo.
+    pub async fn next_caller(&self) -> Option<IncomingCaller> {
+        self.callers.lock().await.as_mut().and_then(|callers| callers())
+    }
+
+    /// The configured connection.
+    pub fn connection(&self) -> Result<&Connection, Failure> {
+        self.connection.as_ref().ok_or_else(|| Failure::new(Kind::Usage, ConfigError::NoTenant.to_string()))
+    }
+
+    /// Whether this is the simulated tenant: some things the policy allows there alone.
+    pub fn is_simulation(&self) -> bool {
+        self.connection.as_ref().is_some_and(Connection::is_simulation)
+    }
+
+    /// Who is signed in, and what hangs on it.
+    pub fn seat(&self) -> Result<Seat, Failure> {
+        let seat = self.seat.read().unwrap_or_else(PoisonError::into_inner).clone();
+        seat.ok_or_else(|| {
+            Failure::new(Kind::SignIn, "You are not signed in.")
+                .meaning("The call is kept, and so is what you typed.")
+                .next("Sign in, then try again.")
+        })
+    }
+
+    /// Takes the seat after a sign-in.
+    pub fn sit(&self, seat: Seat) {
+        *self.seat.write().unwrap_or_else(PoisonError::into_inner) = Some(seat);
+    }
+
+    /// What the technician can do here, once signed in.
+    pub fn lights(&self) -> Option<Lights> {
+        self.session.get().map(Session::lights)
+    }
+
+    pub fn technician(&self) -> Option<Technician> {
+        self.seat.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|seat| seat.technician.clone())
+    }
+
+    /// Appends to the ledger, off the async threads. Nothing of `write` stands unless all of it does, durably.
+    pub async fn record<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (ledger, stamp, at) = (Arc::clone(&self.ledger), self.stamp(), self.clock.now());
+        unblocked(move || ledger.write(at, &stamp, write)).await
+    }
+
+    /// Reads the ledger's projections, off the async threads.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection) -> Result<T, TxError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let ledger = Arc::clone(&self.ledger);
+        unblocked(move || ledger.read(read)).await
+    }
+
+    /// The ledger itself, for what reads all of it.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Wakes the watcher: something is owed, sent or settled.
+    pub fn debts_changed(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Waits for [`Desk::debts_changed`].
+    pub async fn until_debts_change(&self) {
+        self.changed.notified().await;
+    }
+
+    fn stamp(&self) -> Stamp {
+        let seat = self.seat.read().unwrap_or_else(PoisonError::into_inner);
+        Stamp {
+            technician: seat.as_ref().map(|seat| seat.technician.clone()),
+            tenant: seat.as_ref().map(|seat| seat.tenant.id),
+            ..self.stamp.clone()
+        }
+    }
+}
+
+/// Runs blocking work on a thread of its own; a panic there is a panic here.
+pub(crate) async fn unblocked<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => unreachable!("blocking work is never cancelled"),
+        },
+    }
+}

@@ -73,6 +73,8 @@ pub struct Settings {
     pub connection: Option<Connection>,
     pub policy: Policy,
     pub screen: Screen,
+    /// Whether a session may outlive the program, in the system's own store.
+    pub remembers: bool,
 }
 
 impl Settings {
@@ -93,7 +95,7 @@ impl Settings {
         if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
             screen.theme = Theme::Mono;
         }
-        Ok(Self { paths, connection, policy, screen })
+        Ok(Self { paths, connection, policy, screen, remembers: true })
     }
 
     /// The connection, or the sentence that tells how to configure one.

@@ -117,6 +117,11 @@ pub enum Event {
         /// Found in Intune's own list at a later look, not answered to us.
         found: bool,
     },
+    /// Certainly not sent after all: held again.
+    RotationReturned {
+        rotation: RotationId,
+        until: Timestamp,
+    },
     /// The laptop says that it is done.
     RotationReported {
         rotation: RotationId,

@@ -53,7 +53,7 @@ pub enum Break {
 }
 
 /// The head now.
-pub(super) fn head(conn: &Connection) -> Result<Head, TxError> {
+pub fn head(conn: &Connection) -> Result<Head, TxError> {
     let read = |row: &rusqlite::Row<'_>| Ok(Head { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? });
     Ok(first(conn, "SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1", [], read)?.unwrap_or_default())
 }

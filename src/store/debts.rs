@@ -159,6 +159,16 @@ pub(super) fn stands(conn: &Connection, debt: DebtId) -> Result<bool, TxError> {
     )?)
 }
 
+/// Whether something is under way, held or blocked for this debt.
+pub(super) fn has_open_rotation(conn: &Connection, debt: DebtId) -> Result<bool, TxError> {
+    Ok(conn.query_row(
+        "SELECT EXISTS (SELECT 1 FROM debts JOIN rotations ON rotations.id = debts.rotation
+                        WHERE debts.id = ?1 AND rotations.open = 1)",
+        [debt.to_string()],
+        |row| row.get(0),
+    )?)
+}
+
 pub(super) fn device_of(conn: &Connection, debt: DebtId) -> Result<DeviceId, TxError> {
     first(conn, "SELECT device FROM debts WHERE id = ?1", [debt.to_string()], |row| parsed(row, "device"))?
         .ok_or_else(|| TxError::Row(format!("no debt {debt}")))

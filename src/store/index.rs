@@ -23,6 +23,11 @@ use crate::domain::{
     },
 };
 
+/// The index cannot be used. Never a reason to stop a call: Entra can be asked instead.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct IndexError(StoreError);
+
 /// Which listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
@@ -56,7 +61,7 @@ pub struct Index {
 
 impl Index {
     /// Opens or makes the file. A damaged or newer one is thrown away: it only holds what a listing brings back.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open(path: &Path) -> Result<Self, IndexError> {
         let conn = match schema::open(path, Care::Light) {
             Err(StoreError::Damaged { .. } | StoreError::Newer(_)) => {
                 for suffix in ["", "-wal", "-shm"] {
@@ -64,15 +69,16 @@ impl Index {
                     name.push(suffix);
                     let _ = std::fs::remove_file(PathBuf::from(name));
                 }
-                schema::open(path, Care::Light)?
+                schema::open(path, Care::Light)
             }
-            other => other?,
-        };
+            other => other,
+        }
+        .map_err(IndexError)?;
         Ok(Self { path: path.into(), conn: Mutex::new(conn) })
     }
 
     /// How many keys begin so, on how many devices, and the first `limit` of them in order of key ID.
-    pub fn by_prefix(&self, prefix: &KeyPrefix, limit: usize) -> Result<(usize, usize, Vec<KeyMatch>), StoreError> {
+    pub fn by_prefix(&self, prefix: &KeyPrefix, limit: usize) -> Result<(usize, usize, Vec<KeyMatch>), IndexError> {
         let (from, to) = prefix.range();
         self.read(|conn| {
             let range = params![from.as_bytes(), to.as_bytes()];
@@ -94,7 +100,7 @@ impl Index {
     }
 
     /// Devices whose name begins with `text`, whatever the case.
-    pub fn by_name(&self, text: &str, limit: usize) -> Result<Vec<DeviceMatch>, StoreError> {
+    pub fn by_name(&self, text: &str, limit: usize) -> Result<Vec<DeviceMatch>, IndexError> {
         let from = text.to_lowercase();
         let to = format!("{from}\u{10FFFF}");
         self.read(|conn| {
@@ -115,12 +121,12 @@ impl Index {
     }
 
     /// What is known of one key.
-    pub fn key(&self, id: KeyId) -> Result<Option<Key>, StoreError> {
+    pub fn key(&self, id: KeyId) -> Result<Option<Key>, IndexError> {
         self.read(|conn| first(conn, "SELECT * FROM keys WHERE id = ?1", [id.0.as_bytes()], read_key))
     }
 
     /// How many keys a device has.
-    pub fn keys_of(&self, device: DeviceId) -> Result<usize, StoreError> {
+    pub fn keys_of(&self, device: DeviceId) -> Result<usize, IndexError> {
         self.read(|conn| {
             let n: i64 = conn
                 .prepare_cached("SELECT count(*) FROM keys WHERE device = ?1")?
@@ -130,7 +136,7 @@ impl Index {
     }
 
     /// How full it is.
-    pub fn listing(&self) -> Result<Listing, StoreError> {
+    pub fn listing(&self) -> Result<Listing, IndexError> {
         self.read(|conn| {
             let count = |sql: &str| -> Result<usize, TxError> { Ok(size(conn.query_row(sql, [], |row| row.get(0))?)) };
             let keys = first(conn, "SELECT * FROM walks WHERE list = 'keys'", [], |row| {
@@ -147,7 +153,7 @@ impl Index {
     }
 
     /// The walk to go on with: the one a former run left half done, or a new one.
-    pub fn begin_walk(&self, list: List, now: Timestamp) -> Result<Walk, StoreError> {
+    pub fn begin_walk(&self, list: List, now: Timestamp) -> Result<Walk, IndexError> {
         self.write(|conn| {
             let found = conn
                 .query_row("SELECT walk, next, complete FROM walks WHERE list = ?1", [list.word()], |row| {
@@ -170,7 +176,7 @@ impl Index {
     }
 
     /// Forgets where a walk stood, so that the next one begins anew: its link was refused.
-    pub fn restart_walk(&self, list: List) -> Result<(), StoreError> {
+    pub fn restart_walk(&self, list: List) -> Result<(), IndexError> {
         self.write(|conn| {
             conn.execute("UPDATE walks SET next = NULL WHERE list = ?1", [list.word()])?;
             Ok(())
@@ -178,7 +184,7 @@ impl Index {
     }
 
     /// Stores a page of keys and where the walk goes on. Without a further page the walk is complete and unseen rows go.
-    pub fn store_keys(&self, walk: &mut Walk, keys: &[Key], next: Option<String>) -> Result<(), StoreError> {
+    pub fn store_keys(&self, walk: &mut Walk, keys: &[Key], next: Option<String>) -> Result<(), IndexError> {
         self.write(|conn| {
             upsert_keys(conn, keys, walk.number)?;
             turn_page(conn, walk, next.as_deref(), "keys")
@@ -193,7 +199,7 @@ impl Index {
         walk: &mut Walk,
         devices: &[DeviceSummary],
         next: Option<String>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), IndexError> {
         self.write(|conn| {
             upsert_devices(conn, devices, walk.number)?;
             turn_page(conn, walk, next.as_deref(), "devices")
@@ -203,7 +209,7 @@ impl Index {
     }
 
     /// Takes over what was just seen of one device: its keys are exactly these.
-    pub fn refresh_device(&self, device: &DeviceSummary, keys: &[Key]) -> Result<(), StoreError> {
+    pub fn refresh_device(&self, device: &DeviceSummary, keys: &[Key]) -> Result<(), IndexError> {
         self.write(|conn| {
             let walk = |list: &str| -> rusqlite::Result<i64> {
                 Ok(conn
@@ -221,11 +227,11 @@ impl Index {
         self.conn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, TxError>) -> Result<T, StoreError> {
-        read(&self.conn()).map_err(|e| e.at(&self.path))
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, TxError>) -> Result<T, IndexError> {
+        read(&self.conn()).map_err(|e| IndexError(e.at(&self.path)))
     }
 
-    fn write<T>(&self, write: impl FnOnce(&Connection) -> Result<T, TxError>) -> Result<T, StoreError> {
+    fn write<T>(&self, write: impl FnOnce(&Connection) -> Result<T, TxError>) -> Result<T, IndexError> {
         let mut conn = self.conn();
         let run = || -> Result<T, TxError> {
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -233,7 +239,7 @@ impl Index {
             tx.commit()?;
             Ok(value)
         };
-        run().map_err(|e| e.at(&self.path))
+        run().map_err(|e| IndexError(e.at(&self.path)))
     }
 }
 

@@ -111,6 +111,9 @@ pub(super) fn apply(
             set_rotation(conn, *rotation, &RotationState::Sending { since: at })
         }
         Event::RotationAccepted { rotation, .. } => set_rotation(conn, *rotation, &RotationState::Accepted { at }),
+        Event::RotationReturned { rotation, until } => {
+            set_rotation(conn, *rotation, &RotationState::Held { until: *until })
+        }
         Event::RotationReported { rotation } => set_rotation(conn, *rotation, &RotationState::Reported { at }),
         Event::CheckedIn { rotation, at } => {
             conn.execute(
@@ -185,6 +188,10 @@ fn hold_for_disclosure(
     until: Timestamp,
 ) -> Result<(), TxError> {
     let debt = disclosures::debt_of(conn, disclosure)?;
+    // A key read twice while its replacement is under way is paid by that one.
+    if debts::has_open_rotation(conn, debt)? {
+        return Ok(());
+    }
     hold(conn, rotation, debts::device_of(conn, debt)?, until)?;
     link(conn, debt, rotation)
 }

@@ -1,0 +1,354 @@
+//! One recovery password for one ticket and reason, in the order that is the product:
+//! check · list · *record the intent* · ask · record the outcome · check the digits.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    desk::{Desk, Seat},
+    domain::{
+        age,
+        call::{Call, CallId, DisclosureId},
+        debt::{DebtId, KnownKey, RotationId},
+        event::{Event, Intent},
+        key_id::{KeyId, SPOKEN_LENGTH},
+        moment::later,
+        policy::{Policy, Reason},
+        recovery_password::Fault,
+        ticket::Ticket,
+        work::{
+            Failure, Kind, Progress, Waiting,
+            disclose::{Disclosed, OnStage, Request},
+        },
+    },
+    graph::{RevealError, Revealed},
+    ops::{Asking, calls},
+    store::{TxError, debts, disclosures},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The margin by which a cancellation must precede the next attempt to be certain that none was under way.
+const CANCEL_MARGIN: Duration = Duration::from_millis(100);
+
+/// Discloses the call's key.
+pub async fn disclose(desk: &Desk, request: Request, asking: &Asking) -> Result<Disclosed, Failure> {
+    let seat = desk.seat()?;
+    let plan = check(desk, &seat, &request).await?;
+    let intent = list(&seat, plan).await?;
+    let (call, disclosure) = (request.call, intent.disclosure);
+    record_intent(desk, &seat, call, intent.clone(), request.same_ticket_confirmed).await?;
+    asking.tell(Progress::Recorded);
+    let answer = ask(&seat, intent.key, disclosure, asking).await;
+    record_outcome(desk, call, &intent, answer).await
+}
+
+/// Records what happened on the stage.
+pub async fn on_stage(desk: &Desk, request: OnStage) -> Result<(), Failure> {
+    let OnStage { call, disclosure, what } = request;
+    desk.record(move |pen| pen.append(Some(call), &Event::Stage { disclosure, what })).await?;
+    Ok(())
+}
+
+/// What may be disclosed, for what.
+struct Plan {
+    call: Call,
+    key: KeyId,
+    ticket: Ticket,
+    reason: Reason,
+}
+
+/// Step 1: everything that can be known without Entra.
+async fn check(desk: &Desk, seat: &Seat, request: &Request) -> Result<Plan, Failure> {
+    let id = request.call;
+    let call = desk.read(move |conn| calls::must_be_open(conn, id)).await?;
+    if call.key != request.key {
+        return Err(Failure::new(Kind::Usage, "This call is about another key. Close it, then find this one."));
+    }
+    if call.heard < SPOKEN_LENGTH {
+        let missing = SPOKEN_LENGTH - call.heard;
+        return Err(Failure::new(Kind::Refused, format!("{} of the key ID are still to hear.", age::count(missing, "character"))));
+    }
+    if call.verification.is_none() {
+        return Err(Failure::new(Kind::Refused, "The caller is not verified yet."));
+    }
+    let ticket = desk.policy.ticket.read(&request.ticket).map_err(|e| Failure::new(Kind::Usage, e.to_string()))?;
+    let reason = desk.policy.reason(&request.reason).cloned().ok_or_else(|| unknown_reason(&desk.policy, &request.reason))?;
+    within_limits(desk, seat).await?;
+    Ok(Plan { call, key: request.key, ticket, reason })
+}
+
+fn unknown_reason(policy: &Policy, said: &str) -> Failure {
+    let known: Vec<&str> = policy.reasons.iter().map(|reason| reason.id.as_str()).collect();
+    let said = crate::domain::foreign::printable(said);
+    Failure::new(Kind::Usage, format!("{said} is no reason here. Known: {}.", known.join(", ")))
+}
+
+async fn within_limits(desk: &Desk, seat: &Seat) -> Result<(), Failure> {
+    let (technician, now) = (seat.technician.id, desk.clock.now());
+    let (per_hour, per_day) = (desk.policy.per_hour, desk.policy.per_day);
+    let times = desk
+        .read(move |conn| disclosures::times_since(conn, technician, now.checked_sub(DAY).unwrap_or(Timestamp::MIN)))
+        .await?;
+    match limit_reached(&times, now, per_hour, per_day) {
+        None => Ok(()),
+        Some(limit) => Err(over_limit(limit, &desk.zone)),
+    }
+}
+
+/// A limit that is reached: how many, in what, and when one more is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Limit {
+    most: u32,
+    within: &'static str,
+    until: Timestamp,
+}
+
+fn limit_reached(times: &[Timestamp], now: Timestamp, per_hour: u32, per_day: u32) -> Option<Limit> {
+    [(HOUR, per_hour, "this hour"), (DAY, per_day, "today")].into_iter().find_map(|(span, most, within)| {
+        let start = now.checked_sub(span).unwrap_or(Timestamp::MIN);
+        let recent: Vec<Timestamp> = times.iter().filter(|at| **at > start).copied().collect();
+        let over = recent.len().checked_sub(usize::try_from(most).unwrap_or(usize::MAX))?;
+        Some(Limit { most, within, until: recent.get(over).map_or(later(now, span), |at| later(*at, span)) })
+    })
+}
+
+fn over_limit(limit: Limit, zone: &jiff::tz::TimeZone) -> Failure {
+    let Limit { most, within, until } = limit;
+    Failure::new(Kind::Refused, format!("You have read {} {within}, the limit.", age::count(most as usize, "key")))
+        .next(format!("Hand the call over, or wait until {}.", age::clock(until, zone)))
+}
+
+/// Step 2: the device's keys as Entra lists them now. What is new later is measured against this set, on Entra's clock.
+async fn list(seat: &Seat, plan: Plan) -> Result<Intent, Failure> {
+    let listed = seat.graph.keys_of_device(plan.call.device).await?;
+    let Some(key) = listed.keys.iter().find(|key| key.id == plan.key) else {
+        return Err(Failure::new(Kind::NotFound, format!("Entra no longer lists {} for this device.", plan.key.short()))
+            .next("F5 looks again; ask the caller to read the key ID once more."));
+    };
+    Ok(Intent {
+        disclosure: DisclosureId::new(),
+        // Replaced in the transaction when this key is owed already.
+        debt: DebtId::new(),
+        key: plan.key,
+        volume: key.volume,
+        device: plan.call.device,
+        device_name: plan.call.device_name,
+        ticket: plan.ticket,
+        reason: plan.reason.id,
+        reason_words: plan.reason.label,
+        known: listed.keys.iter().map(|key| KnownKey { id: key.id, volume: key.volume }).collect(),
+        entra_time: listed.entra_time,
+    })
+}
+
+/// Step 3: the intent and its debt, durably, in one transaction. What must not change between the check and here is checked in it again.
+async fn record_intent(desk: &Desk, seat: &Seat, call: CallId, mut intent: Intent, confirmed: bool) -> Result<(), Failure> {
+    let (technician, per_hour, per_day) = (seat.technician.id, desk.policy.per_hour, desk.policy.per_day);
+    let zone = desk.zone.clone();
+    let outcome = desk
+        .record(move |pen| {
+            calls::must_be_open(pen.conn(), call)?;
+            let day = pen.at().checked_sub(DAY).unwrap_or(Timestamp::MIN);
+            let times = disclosures::times_since(pen.conn(), technician, day)?;
+            if let Some(limit) = limit_reached(&times, pen.at(), per_hour, per_day) {
+                return Err(TxError::Conflict(over_limit(limit, &zone).to_string()));
+            }
+            if !confirmed
+                && let Some((name, at)) = disclosures::other_use_of_ticket(pen.conn(), &intent.ticket, intent.device)?
+            {
+                return Ok(Some(format!("{} was used for {name} at {}.", intent.ticket, age::clock(at, &zone))));
+            }
+            if let Some(standing) = debts::open_for_key(pen.conn(), intent.key)? {
+                intent.debt = standing;
+            }
+            pen.append(Some(call), &Event::Intended(Box::new(intent)))?;
+            Ok(None)
+        })
+        .await?;
+    match outcome {
+        None => Ok(()),
+        Some(used) => Err(Failure::new(Kind::Confirm, used).next("Go on only if it is the same ticket.")),
+    }
+}
+
+/// Step 4: the key request. While Entra asks us to wait, the technician may stop waiting.
+async fn ask(seat: &Seat, key: KeyId, disclosure: DisclosureId, asking: &Asking) -> Result<Revealed, RevealError> {
+    let waits_until: Arc<Mutex<Option<Instant>>> = Arc::default();
+    let graph = {
+        let (waits_until, tell) = (Arc::clone(&waits_until), asking.on_wait());
+        seat.graph.with_waiting(Arc::new(move |waiting: Waiting| {
+            *waits_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + waiting.for_);
+            tell(waiting);
+        }))
+    };
+    let reveal = graph.reveal(key, disclosure);
+    tokio::pin!(reveal);
+    let stopped = async {
+        asking.cancelled().await;
+        // Only inside a pause is it certain that no request is under way; otherwise the answer is awaited.
+        let until = *waits_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if until.is_none_or(|until| Instant::now() + CANCEL_MARGIN >= until) {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = &mut reveal => answer,
+        () = stopped => Err(RevealError::Refused {
+            status: None,
+            code: "cancelled".into(),
+            words: "You stopped waiting. Entra has not given out the key.".into(),
+            request_id: None,
+        }),
+    }
+}
+
+/// Steps 5 and 6: the outcome on record, the digits checked.
+async fn record_outcome(
+    desk: &Desk,
+    call: CallId,
+    intent: &Intent,
+    answer: Result<Revealed, RevealError>,
+) -> Result<Disclosed, Failure> {
+    let disclosure = intent.disclosure;
+    match answer {
+        Ok(revealed) => {
+            let faults = revealed.password.faults();
+            let blocks = faults.iter().filter_map(|fault| match fault {
+                Fault::Block(n) => Some(*n),
+                Fault::Length(_) => None,
+            });
+            let recorded = record_served(desk, call, intent, revealed.request_id, blocks.collect()).await;
+            desk.debts_changed();
+            Ok(Disclosed {
+                disclosure,
+                password: revealed.password,
+                faults,
+                at: desk.clock.now(),
+                record_warning: recorded.err().map(|failure| {
+                    format!("The outcome could not be written down ({}) The intent is on record.", failure.happened)
+                }),
+            })
+        }
+        Err(RevealError::Refused { status, code, words, request_id }) => {
+            let (code_kept, id) = (code.clone(), request_id.clone());
+            desk.record(move |pen| {
+                pen.append(Some(call), &Event::Refused { disclosure, status, code: code_kept, request_id: id })
+            })
+            .await?;
+            desk.debts_changed();
+            Err(refused(status, &code, words).with_request_id(request_id))
+        }
+        Err(RevealError::SignIn(error)) => {
+            // No token, so no request: certainly nothing was handed out.
+            let code = "signed-out".to_owned();
+            desk.record(move |pen| {
+                pen.append(Some(call), &Event::Refused { disclosure, status: None, code, request_id: None })
+            })
+            .await?;
+            desk.debts_changed();
+            Err(error.into())
+        }
+        Err(RevealError::WithoutKey { status, request_id }) => {
+            let why = format!("answered {status} without a key");
+            record_unknown(desk, call, intent, why).await?;
+            Err(Failure::new(Kind::Uncertain, "Entra answered, but without the key. It may have recorded a read.")
+                .meaning("The debt stands.")
+                .next("Asking again is a new disclosure.")
+                .with_request_id(request_id))
+        }
+        Err(RevealError::Unknown { why, request_id }) => {
+            record_unknown(desk, call, intent, why).await?;
+            Err(Failure::new(Kind::Uncertain, "No answer came from Entra. It may have recorded a read.")
+                .meaning("The debt stands;")
+                .next("asking again is a new disclosure.")
+                .with_request_id(request_id))
+        }
+    }
+}
+
+async fn record_served(
+    desk: &Desk,
+    call: CallId,
+    intent: &Intent,
+    request_id: Option<String>,
+    faults: Vec<usize>,
+) -> Result<(), Failure> {
+    let (disclosure, device, delay) = (intent.disclosure, intent.device, desk.policy.rotation_delay);
+    desk.record(move |pen| {
+        let rotation = rotation_for(pen.conn(), device)?;
+        let held_until = later(pen.at(), delay);
+        pen.append(Some(call), &Event::Served { disclosure, rotation, held_until, request_id, faults })
+    })
+    .await?;
+    Ok(())
+}
+
+async fn record_unknown(desk: &Desk, call: CallId, intent: &Intent, why: String) -> Result<(), Failure> {
+    let (disclosure, device, delay) = (intent.disclosure, intent.device, desk.policy.rotation_delay);
+    desk.record(move |pen| {
+        let rotation = rotation_for(pen.conn(), device)?;
+        let held_until = later(pen.at(), delay);
+        pen.append(Some(call), &Event::Unknown { disclosure, rotation, held_until, why })
+    })
+    .await?;
+    desk.debts_changed();
+    Ok(())
+}
+
+/// One held rotation a device serves all its debts.
+fn rotation_for(conn: &rusqlite::Connection, device: crate::domain::device::DeviceId) -> Result<RotationId, TxError> {
+    Ok(debts::held_for_device(conn, device)?.unwrap_or_else(RotationId::new))
+}
+
+fn refused(status: Option<u16>, code: &str, words: String) -> Failure {
+    match status {
+        Some(401 | 403) => Failure::new(Kind::Refused, "Your role lists keys but may not read them.")
+            .next("Activate Helpdesk Administrator in PIM, then F5; or hand the call over."),
+        Some(404) => Failure::new(Kind::NotFound, "Entra has no such key any more.").next("F5 looks again."),
+        None if code == "cancelled" => Failure::new(Kind::Cancelled, words).next("Your entries and the record stand."),
+        None => Failure::new(Kind::Unreachable, words).meaning("Entra has not given out the key.").next("Try again."),
+        Some(429 | 503) => Failure::new(Kind::Unreachable, "Entra asked us to wait, several times.")
+            .meaning("It has not given out the key.")
+            .next("Try again in a minute."),
+        Some(status) => Failure::new(Kind::Failed, format!("Entra refused ({status}, {code})."))
+            .meaning("It has not given out the key.")
+            .next("Try again, or hand the call over."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn the_hourly_limit_says_when_the_next_key_may_be_read() {
+        let now: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
+        let times: Vec<Timestamp> = [50, 40, 30].map(|m| now - SignedDuration::from_mins(m)).into();
+        assert_eq!(limit_reached(&times, now, 4, 40), None);
+        let limit = limit_reached(&times, now, 3, 40).unwrap();
+        assert_eq!(limit.until, now + SignedDuration::from_mins(10));
+        let said = over_limit(limit, &jiff::tz::TimeZone::UTC).to_string();
+        assert_eq!(said, "You have read 3 keys this hour, the limit. Hand the call over, or wait until 10:10.");
+    }
+
+    #[test]
+    fn the_daily_limit_holds_when_the_hour_is_quiet() {
+        let now: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
+        let times: Vec<Timestamp> = (2..12).map(|h| now - SignedDuration::from_hours(h)).rev().collect();
+        assert_eq!(limit_reached(&times, now, 10, 10).unwrap().within, "today");
+    }
+
+    #[test]
+    fn a_limit_of_none_refuses_at_once() {
+        let now: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
+        assert!(limit_reached(&[], now, 0, 40).is_some());
+    }
+}

@@ -1,0 +1,100 @@
+//! Every error of the rooms below becomes the one [`Failure`] here: what happened, what it means for the call, what to do next.
+
+use crate::{
+    domain::work::{Failure, Kind},
+    graph::{GraphError, RotateError},
+    sign_in::SignInError,
+    store::{StoreError, index::IndexError},
+};
+
+/// What stands under every failure to write the ledger: the first promise, kept.
+const NOTHING_LEFT: &str = "No request has left. Entra has recorded no read.";
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let next = match &error {
+            StoreError::Full(_) => "Free some space, then try again. Or pass the call on to a colleague.",
+            StoreError::ReadOnly(_) => "Let this account write to the file, then try again. Or pass the call on to a colleague.",
+            StoreError::Busy(_) => "Close the other desk, or wait a moment, then try again.",
+            StoreError::Damaged { .. } => {
+                "Do not delete it: copy it aside and tell whoever keeps the records. Pass the call on to a colleague."
+            }
+            StoreError::Newer(_) => "Update keydesk on this machine. Pass the call on to a colleague.",
+            StoreError::Open { .. } => "Check the folder and its permissions, then try again.",
+            StoreError::Conflict(_) => return Self::new(Kind::Refused, error.to_string()),
+            StoreError::Sql { .. } | StoreError::Row { .. } => "Pass the call on to a colleague, and report this.",
+        };
+        Self::new(Kind::Record, format!("{error}.")).meaning(NOTHING_LEFT).next(next)
+    }
+}
+
+impl From<IndexError> for Failure {
+    fn from(error: IndexError) -> Self {
+        Self::new(Kind::Failed, format!("{error}."))
+            .meaning("The list on this machine cannot be used. Entra itself can be asked.")
+            .next("Type the device's name, its serial or the user.")
+    }
+}
+
+impl From<SignInError> for Failure {
+    fn from(error: SignInError) -> Self {
+        let request_id = error.request_id().map(ToOwned::to_owned);
+        let failure = match error {
+            SignInError::Needed(refusal) => Self::new(Kind::SignIn, refusal.happened)
+                .meaning("The call is kept, and so is what you typed.")
+                .next(refusal.next),
+            SignInError::Refused(refusal) => Self::new(Kind::Refused, refusal.happened).meaning(refusal.who).next(refusal.next),
+            SignInError::Unreachable(error) => unreachable("the sign-in service", &error.to_string()),
+            SignInError::Unexpected { what, .. } => {
+                Self::new(Kind::Failed, format!("The sign-in service answered something odd: {what}.")).next("Try again in a minute.")
+            }
+        };
+        failure.with_request_id(request_id)
+    }
+}
+
+impl From<GraphError> for Failure {
+    fn from(error: GraphError) -> Self {
+        let request_id = error.request_id().map(ToOwned::to_owned);
+        let failure = match error {
+            GraphError::SignIn(error) => return error.into(),
+            GraphError::NotFound { .. } => Self::new(Kind::NotFound, "Entra knows nothing by that id."),
+            GraphError::Forbidden { code, .. } => Self::new(Kind::Refused, format!("Entra does not let you see this ({code})."))
+                .meaning("A permission of this program or a role of yours is missing.")
+                .next("F6 says who can help; or hand the call over."),
+            GraphError::Throttled { .. } => Self::new(Kind::Unreachable, "Entra is overloaded and asked us to wait, several times.")
+                .meaning("Nothing was handed out.")
+                .next("Try again in a minute."),
+            GraphError::Unreachable { error, .. } => unreachable("Entra", &error.to_string()),
+            GraphError::Unexpected { status, what, .. } => {
+                Self::new(Kind::Failed, format!("Entra answered something odd ({status}): {what}.")).next("Try again in a minute.")
+            }
+        };
+        failure.with_request_id(request_id)
+    }
+}
+
+impl From<RotateError> for Failure {
+    fn from(error: RotateError) -> Self {
+        match error {
+            RotateError::SignIn(error) => error.into(),
+            RotateError::Refused { status, code, request_id } => {
+                Self::new(Kind::Refused, format!("Intune refused the replacement ({status}, {code})."))
+                    .next("The debt stands: F2.")
+                    .with_request_id(request_id)
+            }
+            RotateError::NotSent { why } => unreachable("Intune", &why),
+            RotateError::Uncertain { why, request_id } => {
+                Self::new(Kind::Uncertain, format!("No clear answer came from Intune: {why}."))
+                    .meaning("The replacement may have been taken; it is looked at again before anything is sent twice.")
+                    .with_request_id(request_id)
+            }
+        }
+    }
+}
+
+fn unreachable(what: &str, why: &str) -> Failure {
+    Failure::new(Kind::Unreachable, format!("{what} cannot be reached: {why}."))
+        .meaning("What is on this machine still works; a key cannot be read meanwhile.")
+        .next("Check the network, then try again.")
+}
