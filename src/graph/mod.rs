@@ -1,1 +1,176 @@
-//! (being built)
+//! Microsoft Graph: one file a resource, each a few methods on [`Graph`].
+//!
+//! Every request carries a token for its feature, our own `client-request-id`, and the two `ocp-client` headers that the BitLocker endpoint
+//! documents (and by some accounts insists on). What Graph says is read tolerantly, and verified strictly where something is done with it.
+
+mod devices;
+mod error;
+mod managed_devices;
+mod me;
+mod organization;
+mod page;
+mod recovery_keys;
+mod rotate;
+mod wire;
+
+use std::sync::Arc;
+
+use reqwest::header::HeaderName;
+use secrecy::SecretString;
+use url::Url;
+use uuid::Uuid;
+
+pub use error::{GraphError, RevealError, RotateError};
+pub use page::{Link, Page};
+pub use recovery_keys::{Listed, Revealed};
+pub use rotate::Accepted;
+
+use crate::{
+    domain::capability::{Feature, Light},
+    http::{Answer, Http, HttpError, OnWait, Repeat, Request},
+    sign_in::{Session, SignInError},
+};
+
+/// Which edition of the API a path belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Edition {
+    V1,
+    Beta,
+}
+
+/// Graph, as the signed-in technician. A clone is cheap.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    http: Http,
+    session: Session,
+    base: Arc<Url>,
+}
+
+/// One request, before it has a token.
+struct Ask {
+    feature: Feature,
+    request: Request,
+    /// Whether the outcome tells something about the feature's light.
+    telling: bool,
+}
+
+impl Ask {
+    fn get(feature: Feature, url: Url) -> Self {
+        Self { feature, request: Request::get(url), telling: false }
+    }
+
+    fn post(feature: Feature, url: Url) -> Self {
+        Self { feature, request: Request::post(url), telling: false }
+    }
+
+    fn telling(self) -> Self {
+        Self { telling: true, ..self }
+    }
+
+    fn repeat(self, repeat: Repeat) -> Self {
+        Self { request: self.request.repeat(repeat), ..self }
+    }
+
+    fn id(self, id: Uuid) -> Self {
+        let name = HeaderName::from_static("client-request-id");
+        Self { request: self.request.header(name, &id.to_string()), ..self }
+    }
+
+    /// For queries that Graph answers from its search index only.
+    fn eventual(self) -> Self {
+        let name = HeaderName::from_static("consistencylevel");
+        Self { request: self.request.header(name, "eventual"), ..self }
+    }
+}
+
+/// Why there is no answer to look at.
+enum NoAnswer {
+    SignIn(SignInError),
+    Http(HttpError),
+}
+
+impl Graph {
+    /// Graph at the session's own Graph address.
+    pub fn new(http: Http, session: Session) -> Self {
+        let base = Arc::new(session.connection().graph.clone());
+        Self { http, session, base }
+    }
+
+    /// The same, which tells `on_wait` before every pause that Graph asks for.
+    #[must_use]
+    pub fn with_waiting(&self, on_wait: OnWait) -> Self {
+        Self { http: self.http.with_waiting(on_wait), ..self.clone() }
+    }
+
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The address of a path below the edition, its segments encoded.
+    fn url(&self, edition: Edition, segments: &[&str]) -> Url {
+        let mut url = (*self.base).clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push(match edition {
+                Edition::V1 => "v1.0",
+                Edition::Beta => "beta",
+            });
+            path.extend(segments);
+        }
+        url
+    }
+
+    /// Sends; after a 401 once more with a new token. Any other status is the caller's to judge.
+    async fn send(&self, ask: Ask) -> Result<Answer, NoAnswer> {
+        let ask = if ask.request.headers.contains_key("client-request-id") { ask } else { ask.id(Uuid::new_v4()) };
+        let token = self.token(&ask).await?;
+        let answer = self.send_with(&ask, &token).await?;
+        if answer.status != 401 {
+            self.tell(&ask, &answer);
+            return Ok(answer);
+        }
+        self.session.invalidate(ask.feature, &token);
+        let token = self.token(&ask).await?;
+        let answer = self.send_with(&ask, &token).await?;
+        if answer.status == 401 {
+            self.session.invalidate(ask.feature, &token);
+        }
+        self.tell(&ask, &answer);
+        Ok(answer)
+    }
+
+    async fn token(&self, ask: &Ask) -> Result<SecretString, NoAnswer> {
+        self.session.token(ask.feature).await.map_err(NoAnswer::SignIn)
+    }
+
+    async fn send_with(&self, ask: &Ask, token: &SecretString) -> Result<Answer, NoAnswer> {
+        let request = ask
+            .request
+            .clone()
+            .bearer(token)
+            .header(reqwest::header::ACCEPT, "application/json")
+            .header(HeaderName::from_static("ocp-client-name"), "keydesk")
+            .header(HeaderName::from_static("ocp-client-version"), env!("CARGO_PKG_VERSION"));
+        self.http.send(&request).await.map_err(NoAnswer::Http)
+    }
+
+    /// What the answer says about the feature's light.
+    fn tell(&self, ask: &Ask, answer: &Answer) {
+        if !ask.telling {
+            return;
+        }
+        if answer.is_success() {
+            self.session.mark(ask.feature, Light::Yes);
+        } else if answer.status == 403 {
+            self.session.mark(ask.feature, Light::No(error::forbidden_words(&wire::Envelope::read(answer).code)));
+        }
+    }
+
+    /// Sends and insists on success.
+    async fn ask(&self, ask: Ask) -> Result<Answer, GraphError> {
+        let answer = self.send(ask).await?;
+        if answer.is_success() { Ok(answer) } else { Err(GraphError::from_answer(&answer)) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

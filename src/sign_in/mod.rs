@@ -1,1 +1,20 @@
-//! (being built)
+//! Signing in, and staying signed in: device code, session, vault.
+//!
+//! A [`Session`] is the one thing others hold. It begins signed out; [`Session::restore`] and [`Session::sign_in`] change that, and from
+//! then on [`Session::token`] gives a token for a [`Feature`](crate::domain::capability::Feature), renewed before it expires.
+
+mod claims;
+mod device_code;
+mod discovery;
+mod refusal;
+mod scopes;
+mod session;
+mod vault;
+mod wire;
+
+pub use refusal::{Refusal, SignInError};
+pub use session::Session;
+pub use vault::Vault;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! The one thing that is changed: a device's keys are replaced.
+//! Source: beta `managedDevices/{id}/rotateBitLockerKeys`, no body, 204. It is in no released edition.
+
+use super::{Ask, Edition, Graph, RotateError};
+use crate::{
+    domain::{capability::Feature, device::ManagedDeviceId},
+    http::Repeat,
+};
+
+/// Intune took the request. The laptop has still to hear of it: this proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub request_id: Option<String>,
+}
+
+impl Graph {
+    /// Asks Intune to replace the keys of this device. Sent again only where Intune says that it did nothing.
+    pub async fn rotate(&self, device: ManagedDeviceId) -> Result<Accepted, RotateError> {
+        let id = device.to_string();
+        let url = self.url(Edition::Beta, &["deviceManagement", "managedDevices", &id, "rotateBitLockerKeys"]);
+        let ask = Ask::post(Feature::Rotate, url).repeat(Repeat::NotServed).telling();
+        let answer = self.send(ask).await?;
+        if answer.is_success() {
+            Ok(Accepted { request_id: answer.request_id })
+        } else {
+            Err(RotateError::from_answer(&answer))
+        }
+    }
+}

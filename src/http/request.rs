@@ -1,0 +1,112 @@
+//! What is sent.
+
+use std::fmt;
+
+use reqwest::{
+    Method,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::error::host_of;
+
+/// Answers longer than this are not read to their end, unless a request says otherwise. In bytes.
+const USUAL_LIMIT: usize = 16 * 1024 * 1024;
+
+/// When a request may be sent once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    Never,
+    /// Only where the answer itself says that nothing was done: 429, or 503 with `Retry-After`.
+    NotServed,
+    /// It changes nothing and leaves no trace worth counting: also after 503, 504, a lost connection or none.
+    Freely,
+}
+
+/// One request. Its `Debug` shows neither query nor headers nor body.
+#[derive(Clone)]
+pub struct Request {
+    pub method: Method,
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: Option<Zeroizing<Vec<u8>>>,
+    pub repeat: Repeat,
+    /// The longest body that is read, in bytes.
+    pub limit: usize,
+}
+
+impl Request {
+    /// Reads; may be repeated freely.
+    pub fn get(url: Url) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            repeat: Repeat::Freely,
+            limit: USUAL_LIMIT,
+        }
+    }
+
+    /// Changes something; never repeated unless [`Request::repeat`] is set.
+    pub fn post(url: Url) -> Self {
+        Self { method: Method::POST, repeat: Repeat::Never, ..Self::get(url) }
+    }
+
+    #[must_use]
+    pub fn repeat(self, repeat: Repeat) -> Self {
+        Self { repeat, ..self }
+    }
+
+    /// The longest body that is read, in bytes.
+    #[must_use]
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    #[must_use]
+    pub fn body(self, body: Vec<u8>) -> Self {
+        Self { body: Some(Zeroizing::new(body)), ..self }
+    }
+
+    /// A value that no header can carry is left out.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// `Authorization: Bearer …`, marked so that no layer below prints it.
+    #[must_use]
+    pub fn bearer(mut self, token: &SecretString) -> Self {
+        let text = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
+        if let Ok(mut value) = HeaderValue::from_str(&text) {
+            value.set_sensitive(true);
+            self.headers.insert(reqwest::header::AUTHORIZATION, value);
+        }
+        self
+    }
+
+    pub(super) fn host(&self) -> String {
+        host_of(&self.url)
+    }
+
+    pub(super) fn client_request_id(&self) -> Option<&str> {
+        self.headers.get("client-request-id")?.to_str().ok()
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("host", &self.host())
+            .field("path", &self.url.path())
+            .field("repeat", &self.repeat)
+            .finish_non_exhaustive()
+    }
+}
