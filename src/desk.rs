@@ -200,18 +200,18 @@ impl Desk {
     pub async fn record<T: Send + 'static>(
         &self,
         write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    ) -> Result<T, Failure> {
         let (ledger, stamp, at) = (Arc::clone(&self.ledger), self.stamp(), self.clock.now());
-        unblocked(move || ledger.write(at, &stamp, write)).await
+        Ok(unblocked(move || ledger.write(at, &stamp, write)).await?)
     }
 
     /// Reads the ledger's projections, off the async threads.
     pub async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&rusqlite::Connection) -> Result<T, TxError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    ) -> Result<T, Failure> {
         let ledger = Arc::clone(&self.ledger);
-        unblocked(move || ledger.read(read)).await
+        Ok(unblocked(move || ledger.read(read)).await?)
     }
 
     /// The ledger itself, for what reads all of it.

@@ -22,7 +22,7 @@ const SHOWN_AFTER_END: Duration = Duration::from_secs(24 * 3600);
 /// Every open debt, the oldest first, then those that ended in the last day.
 pub async fn list(desk: &Desk) -> Result<Vec<Debt>, Failure> {
     let since = desk.clock.now().checked_sub(SHOWN_AFTER_END).unwrap_or(jiff::Timestamp::MIN);
-    Ok(desk.read(move |conn| debts::list(conn, since)).await?)
+    desk.read(move |conn| debts::list(conn, since)).await
 }
 
 /// Retries, holds or waives. The list afterwards. A retry is sent at once.

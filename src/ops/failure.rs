@@ -67,7 +67,8 @@ impl From<GraphError> for Failure {
                 .next("Try again in a minute."),
             GraphError::Unreachable { error, .. } => unreachable("Entra", &error.to_string()),
             GraphError::Unexpected { status, what, .. } => {
-                Self::new(Kind::Failed, format!("Entra answered something odd ({status}): {what}.")).next("Try again in a minute.")
+                let status = status.map(|status| format!(" ({status})")).unwrap_or_default();
+                Self::new(Kind::Failed, format!("Entra answered something odd{status}: {what}.")).next("Try again in a minute.")
             }
         };
         failure.with_request_id(request_id)
