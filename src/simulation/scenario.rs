@@ -264,7 +264,7 @@ pub struct DeviceSpec {
     /// Deleted from Entra: 404 in Graph, its keys live on.
     #[serde(default)]
     pub deleted: bool,
-    /// Any label: two devices with the same one carry the same Autopilot ZTDId.
+    /// Any label: two devices with the same one carry the same Autopilot `ZTDId`.
     pub autopilot: Option<String>,
     #[serde(default)]
     pub manufacturer: String,
@@ -352,7 +352,7 @@ pub struct CallerSpec {
 #[serde(deny_unknown_fields)]
 pub struct FleetSpec {
     pub machines: usize,
-    /// Machines that were set up anew: a stale object with the same ZTDId keeps old keys.
+    /// Machines that were set up anew: a stale object with the same `ZTDId` keeps old keys.
     #[serde(default)]
     pub re_imaged: usize,
     /// Machines that Autopilot handed to another owner: one object, keys from the owner before.

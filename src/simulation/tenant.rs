@@ -99,8 +99,11 @@ impl Tenant {
             options,
             scenario,
         }));
-        // What came due while the tenant was closed is done before the first request.
-        tenant.with(|_, _| ());
+        // What came due while the tenant was closed is done before the first request. A place that cannot be written
+        // to is reported now rather than in the middle of a story.
+        if let Some(path) = tenant.options().state.clone() {
+            tenant.save(&path)?;
+        }
         Ok(tenant)
     }
 

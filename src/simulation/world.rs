@@ -29,6 +29,7 @@ impl Trust {
 
 /// An Entra device object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "Entra calls it the device id")]
 pub struct Device {
     pub object_id: Uuid,
     pub device_id: Uuid,

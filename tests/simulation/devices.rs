@@ -59,7 +59,7 @@ async fn a_device_is_found_by_its_device_id_in_three_ways() {
     let device = dana.device("HVC-LT-1180").await;
     let (object, id) = (device["id"].as_str().unwrap(), device["deviceId"].as_str().unwrap());
     let by_filter = dana.list(&format!("{DEVICES}?$filter=deviceId eq '{id}'")).await;
-    assert_eq!(by_filter, [device.clone()]);
+    assert_eq!(by_filter, std::slice::from_ref(&device));
     for path in [
         format!("{DEVICES}(deviceId='{id}')"),
         format!("{DEVICES}(deviceId=%27{id}%27)"),

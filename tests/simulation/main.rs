@@ -1,5 +1,6 @@
 //! The simulated tenant, asked over real HTTP as any client would ask it. No client of ours takes part.
 #![cfg(feature = "simulation")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod audit;
 mod devices;

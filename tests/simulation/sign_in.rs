@@ -137,6 +137,23 @@ async fn the_short_grant_type_the_short_field_and_client_info_serve_other_client
 }
 
 #[tokio::test]
+async fn a_request_without_its_fields_is_told_which_one_is_missing() {
+    let ground = ground().await;
+    for (endpoint, body, missing) in [
+        ("devicecode", String::new(), "client_id"),
+        ("devicecode", format!("client_id={}", ground.client_id()), "scope"),
+        ("token", format!("client_id={}", ground.client_id()), "grant_type"),
+        ("token", format!("client_id={}&grant_type=device_code", ground.client_id()), "device_code"),
+        ("token", "{\"json\": true}".to_owned(), "client_id"),
+    ] {
+        let answer = ground.http.post(ground.oauth(endpoint)).body(body).send().await.unwrap();
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!((body["error"].as_str(), &body["error_codes"]), (Some("invalid_request"), &json!([900_144])));
+        assert!(body["error_description"].as_str().unwrap().contains(&format!("'{missing}'")), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_declined_an_expired_and_a_made_up_code_end_each_in_its_own_way() {
     let ground = ground().await;
     let declined = ground.device_code(ALL).await;

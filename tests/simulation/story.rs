@@ -76,7 +76,7 @@ async fn a_saved_tenant_gives_the_same_digits_and_holds_none_of_them() {
 }
 
 #[tokio::test]
-async fn a_state_of_another_seed_or_no_state_at_all_is_refused() {
+async fn a_state_of_another_seed_a_broken_one_and_one_that_cannot_be_written_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("tenant.json");
     with(kept(state.clone())).await.running.shutdown().await;
@@ -85,6 +85,8 @@ async fn a_state_of_another_seed_or_no_state_at_all_is_refused() {
     fs::write(&state, "{").unwrap();
     let broken = simulation::start(kept(state)).await.unwrap_err();
     assert!(matches!(broken, Error::StrangeState { .. }), "{broken}");
+    let nowhere = simulation::start(kept(folder.path().join("no/such/folder.json"))).await.unwrap_err();
+    assert!(matches!(nowhere, Error::Unwritable { .. }), "{nowhere}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The tenant's side of signing in: OpenID discovery, device codes, tokens, and the page where a person decides.
+//! The tenant's side of signing in: `OpenID` discovery, device codes, tokens, and the page where a person decides.
 
 pub mod device_code;
 pub mod discovery;

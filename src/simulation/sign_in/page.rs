@@ -65,10 +65,8 @@ pub struct Decided {
 /// `POST /devicelogin/decide`: approved or declined.
 pub async fn decided(State(tenant): State<Tenant>, Form(form): Form<Decided>) -> Response {
     let approves = form.decision == "approve";
-    let done = match approves {
-        true => tenant.approve(&form.user_code, Some(&form.upn)),
-        false => tenant.decline(&form.user_code),
-    };
+    let done =
+        if approves { tenant.approve(&form.user_code, Some(&form.upn)) } else { tenant.decline(&form.user_code) };
     match done {
         Ok(()) if approves => {
             let body = format!(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use axum::{
-    Extension, Form, Json,
+    Extension, Json,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, header::CACHE_CONTROL},
     response::{IntoResponse, Response},
@@ -20,7 +20,12 @@ use super::{
     failure::Failure,
     scopes::{self, Asked},
 };
-use crate::simulation::{people::Person, tenant::Tenant, web::Ids, world::Grant};
+use crate::simulation::{
+    people::Person,
+    tenant::Tenant,
+    web::{self, Ids},
+    world::Grant,
+};
 
 /// Random bytes in a refresh token; with its lead it comes to some 1,500 characters, as Entra's do.
 const REFRESH_TOKEN_BYTES: usize = 1100;
@@ -31,8 +36,9 @@ pub async fn redeem(
     Extension(ids): Extension<Ids>,
     Path(named): Path<String>,
     headers: HeaderMap,
-    Form(fields): Form<HashMap<String, String>>,
+    body: String,
 ) -> Response {
+    let fields = web::pairs(&body).into_iter().collect();
     let mut answer = match answer(&tenant, &named, &headers, &fields) {
         Ok(tokens) => Json(tokens).into_response(),
         Err(failure) => failure.answer(ids, tenant.now()),
@@ -98,7 +104,7 @@ fn presented(tenant: &Tenant, token: &str, client_id: Uuid) -> Result<Grant, Fai
 }
 
 fn digest(token: &str) -> String {
-    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    web::hex(&Sha256::digest(token.as_bytes()), "")
 }
 
 /// Text that means nothing to whoever holds it: a lead and `bytes` random bytes.
