@@ -232,6 +232,72 @@ async fn a_tenant_can_approve_by_itself_after_a_while() {
     assert_eq!(claims(&tokens["access_token"])["upn"], DANA);
 }
 
+/// Sign in by browser as far as the address that the browser is sent back to.
+async fn sent_back(ground: &Ground, decision: &str, redirect_uri: &str) -> (StatusCode, Option<url::Url>) {
+    let verifier_digest = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    let client_id = ground.client_id();
+    let fields = [
+        ("client_id", client_id.as_str()),
+        ("response_type", "code"),
+        ("redirect_uri", redirect_uri),
+        ("scope", "openid offline_access User.Read"),
+        ("state", "a & b"),
+        ("nonce", "n-1"),
+        ("code_challenge", verifier_digest),
+        ("code_challenge_method", "S256"),
+    ];
+    let page = ground.http.get(ground.oauth("authorize")).query(&fields).send().await.unwrap();
+    if !page.status().is_success() {
+        return (page.status(), None);
+    }
+    let page = page.text().await.unwrap();
+    assert!(page.contains("value=\"a &amp; b\"") && page.contains(DANA));
+    let form: Vec<(&str, &str)> = fields.into_iter().chain([("upn", DANA), ("decision", decision)]).collect();
+    let browser = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let answer = browser.post(ground.oauth("authorize")).form(&form).send().await.unwrap();
+    let location = answer.headers()[header::LOCATION].to_str().unwrap().parse().unwrap();
+    (answer.status(), Some(location))
+}
+
+/// The verifier and its digest are those of RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+#[tokio::test]
+async fn a_browser_sign_in_brings_a_code_that_its_verifier_redeems_once() {
+    let ground = ground().await;
+    let redirect_uri = "http://127.0.0.1:5123/back";
+    let (status, back) = sent_back(&ground, "approve", redirect_uri).await;
+    assert_eq!(status, StatusCode::FOUND);
+    let facts: HashMap<String, String> = back.unwrap().query_pairs().into_owned().collect();
+    assert_eq!(facts["state"], "a & b");
+    let redeem = async |verifier: &str| {
+        let form = [
+            ("grant_type", "authorization_code".to_owned()),
+            ("client_id", ground.client_id()),
+            ("code", facts["code"].clone()),
+            ("redirect_uri", redirect_uri.to_owned()),
+            ("code_verifier", verifier.to_owned()),
+        ];
+        ground.token(&form).await
+    };
+    assert_eq!(redeem("another").await.1["error_codes"], json!([501_481]));
+    let (status, tokens) = redeem(VERIFIER).await;
+    assert_eq!(status, StatusCode::OK, "{tokens}");
+    assert_eq!(claims(&tokens["id_token"])["nonce"], "n-1");
+    assert_eq!(claims(&tokens["access_token"])["upn"], DANA);
+    assert_eq!(redeem(VERIFIER).await.1["error_codes"], json!([54005]));
+}
+
+#[tokio::test]
+async fn a_browser_sign_in_can_be_declined_and_goes_nowhere_but_to_this_computer() {
+    let ground = ground().await;
+    let (_, back) = sent_back(&ground, "decline", "http://localhost:5123/").await;
+    let facts: HashMap<String, String> = back.unwrap().query_pairs().into_owned().collect();
+    assert_eq!((facts["error"].as_str(), facts.get("code")), ("access_denied", None));
+    let (status, back) = sent_back(&ground, "approve", "https://elsewhere.example/").await;
+    assert_eq!((status, back), (StatusCode::BAD_REQUEST, None));
+}
+
 async fn post_page(ground: &Ground, path: &str, form: &[(&str, &str)]) -> (StatusCode, String) {
     let answer = ground.http.post(ground.running.authority() + path).form(form).send().await.unwrap();
     (answer.status(), answer.text().await.unwrap())

@@ -1,4 +1,4 @@
-//! The token endpoint: device codes and refresh tokens become signed tokens.
+//! The token endpoint: device codes, authorization codes and refresh tokens become signed tokens.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    base, check_app, check_tenant, device_code, discovery,
+    authorize, base, check_app, check_tenant, device_code, discovery,
     failure::Failure,
     scopes::{self, Asked},
 };
@@ -64,6 +64,10 @@ fn answer(
             let code = code.ok_or_else(|| Failure::missing("device_code"))?;
             let (request, person) = device_code::redeem(tenant, code, client_id)?;
             (person, request.scope, request.nonce)
+        }
+        "authorization_code" => {
+            let code = authorize::redeem(tenant, client_id, fields)?;
+            (code.person, code.scope, code.nonce)
         }
         "refresh_token" => {
             let token = field("refresh_token").ok_or_else(|| Failure::missing("refresh_token"))?;
