@@ -127,7 +127,7 @@ async fn a_stall_holds_the_answer_back() {
 
     // A client that gives up, of a request that was carried out.
     ground.fault(json!({ "path": "$select=key", "kind": "stall", "seconds": 30, "served": true })).await;
-    let request = dana.request(Method::GET, &key_path(&ground)).timeout(Duration::from_millis(300));
+    let request = dana.request(Method::GET, &key_path(&ground)).timeout(Duration::from_millis(1500));
     assert!(request.send().await.unwrap_err().is_timeout());
     assert_eq!(ground.log().await.pop().unwrap()["served"], true);
 }

@@ -110,25 +110,25 @@ async fn windows_may_replace_a_key_that_was_read_without_being_asked() {
     let before = keys(&dana, "HVC-LT-0888").await;
     let read = before[0]["id"].as_str().unwrap();
     dana.get(&format!("{KEYS}/{read}?$select=key")).await;
-    ground.advance(599).await;
+    ground.advance(570).await;
     assert_eq!(keys(&dana, "HVC-LT-0888").await.len(), 1);
-    ground.advance(2).await;
+    ground.advance(31).await;
     assert_eq!(keys(&dana, "HVC-LT-0888").await.len(), 2);
 }
 
 #[tokio::test]
 async fn speed_divides_how_long_things_take_and_not_how_long_tokens_live() {
     let mut options = small_with(&[]);
-    options.speed = 60.0;
+    options.speed = 4.0;
     let ground = with(options).await;
     let tokens = ground.signed_in(DANA, ALL).await;
     assert_eq!(tokens["expires_in"], 3600);
     let dana = ground.dana().await;
     let managed = dana.managed("HVC-LT-0421").await;
     dana.rotate(&managed).await;
-    ground.advance(3).await;
+    ground.advance(40).await;
     assert_eq!(reported(&dana, &managed).await.0, "pending");
-    ground.advance(2).await;
+    ground.advance(21).await;
     assert_eq!(reported(&dana, &managed).await.0, "done");
 }
 

@@ -222,11 +222,11 @@ async fn a_scenario_may_ask_hasty_clients_to_slow_down() {
 
 #[tokio::test]
 async fn a_tenant_can_approve_by_itself_after_a_while() {
-    let auto_approve = Some(Duration::from_millis(300));
+    let auto_approve = Some(Duration::from_millis(1500));
     let ground = with(Options { scenario: Source::Small, auto_approve, ..Options::default() }).await;
     let code = ground.device_code(ALL).await;
     assert_eq!(ground.poll(&code).await.1["error"], "authorization_pending");
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::sleep(Duration::from_millis(1600)).await;
     let (status, tokens) = ground.poll(&code).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(claims(&tokens["access_token"])["upn"], DANA);
