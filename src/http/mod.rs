@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use reqwest::{Method, header::CONTENT_LENGTH};
 use url::Url;
 
 pub use answer::{Answer, read_id};
@@ -109,6 +110,9 @@ impl Http {
             .timeout(self.inner.limits.whole);
         if let Some(body) = &request.body {
             builder = builder.body(body.to_vec());
+        } else if request.method == Method::POST {
+            // Left unsaid otherwise, and some front ends refuse a POST of unsaid length (411).
+            builder = builder.header(CONTENT_LENGTH, 0);
         }
         let (method, path) = (&request.method, request.url.path());
         let begun = Instant::now();

@@ -1,1 +1,179 @@
+//! The client against a server that misbehaves.
 
+use std::sync::Mutex;
+
+use super::{
+    test_server::{Reply, TestServer},
+    *,
+};
+
+fn impatient() -> Http {
+    Http::new(Limits {
+        connect: Duration::from_secs(2),
+        whole: Duration::from_millis(400),
+        patience: Duration::from_secs(5),
+        first_pause: Duration::from_millis(1),
+    })
+}
+
+async fn scripted(replies: Vec<Reply>) -> TestServer {
+    TestServer::start(move |n, _| replies.get(n).or(replies.last()).cloned().unwrap()).await
+}
+
+fn nowhere() -> Url {
+    // Bound and dropped at once: nothing listens there any more.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_brings_its_ids_its_clock_and_its_body() {
+    let reply = Reply::new(200, "hello")
+        .with("request-id", "r-1")
+        .with("client-request-id", "c-1")
+        .with("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    let server = scripted(vec![reply]).await;
+    let answer = impatient().send(&Request::get(server.at("/v1.0/me?$select=id"))).await.unwrap();
+    assert_eq!((answer.status, answer.body.as_slice()), (200, &b"hello"[..]));
+    assert_eq!((answer.request_id.as_deref(), answer.client_request_id.as_deref()), (Some("r-1"), Some("c-1")));
+    assert_eq!(answer.date.unwrap().as_second(), 784_111_777);
+    let seen = &server.seen()[0];
+    assert!(
+        seen.starts_with("GET /v1.0/me?$select=id HTTP/1.1\r\n") && seen.contains("user-agent: keydesk/"),
+        "{seen}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_was_certainly_not_reached() {
+    let error = impatient().send(&Request::post(nowhere())).await.unwrap_err();
+    assert!(matches!(error, HttpError::NotReached { why: NoWay::Refused, .. }), "{error:?}");
+    assert!(error.certainly_not_sent());
+}
+
+#[tokio::test]
+async fn plain_http_to_another_machine_is_not_sent() {
+    let url = "http://192.0.2.1/token".parse().unwrap();
+    let error = impatient().send(&Request::get(url)).await.unwrap_err();
+    assert!(matches!(error, HttpError::PlainHttp { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_after_sending_leaves_the_outcome_uncertain() {
+    let server = scripted(vec![Reply::reset()]).await;
+    let error = impatient().send(&Request::post(server.at("/x"))).await.unwrap_err();
+    assert!(matches!(error, HttpError::Uncertain { why: Lost::Broken, status: None, .. }), "{error:?}");
+    assert!(!error.certainly_not_sent());
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_truncated_answer_is_uncertain_and_keeps_status_and_id() {
+    let cut = "HTTP/1.1 200 OK\r\nrequest-id: r-9\r\ncontent-length: 100\r\n\r\n{\"key\":";
+    let server = scripted(vec![Reply::Raw(cut.into())]).await;
+    let error = impatient().send(&Request::post(server.at("/x"))).await.unwrap_err();
+    assert_eq!(error.request_id(), Some("r-9"));
+    assert!(matches!(error, HttpError::Uncertain { why: Lost::Broken, status: Some(200), .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_stalls_is_uncertain_and_is_not_asked_again() {
+    let server = scripted(vec![Reply::Stall]).await;
+    let error = impatient().send(&Request::get(server.at("/x"))).await.unwrap_err();
+    assert!(matches!(error, HttpError::Uncertain { why: Lost::Timeout, .. }), "{error:?}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_limit_is_not_read_whether_announced_or_not() {
+    let announced = Reply::new(200, "x".repeat(5_000));
+    let endless = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "x".repeat(5_000));
+    for reply in [announced, Reply::Raw(endless)] {
+        let server = scripted(vec![reply]).await;
+        let error = impatient().send(&Request::get(server.at("/x")).limit(1_000)).await.unwrap_err();
+        assert!(matches!(error, HttpError::Uncertain { why: Lost::TooLarge { limit: 1_000 }, .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let server = scripted(vec![Reply::new(302, "").with("location", "https://evil.example/")]).await;
+    let answer = impatient().send(&Request::get(server.at("/x"))).await.unwrap();
+    assert_eq!((answer.status, server.seen().len()), (302, 1));
+}
+
+#[tokio::test]
+async fn a_read_waits_as_asked_tells_so_and_goes_on() {
+    let busy = Reply::new(429, "").with("retry-after", "1");
+    let server = scripted(vec![busy, Reply::new(504, ""), Reply::reset(), Reply::new(200, "ok")]).await;
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&waits);
+    let http = impatient().with_waiting(Arc::new(move |waiting| noted.lock().unwrap().push(waiting.for_)));
+    let begun = Instant::now();
+    let answer = http.send(&Request::get(server.at("/x"))).await.unwrap();
+    assert_eq!((answer.status, server.seen().len()), (200, 4));
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    let waits = waits.lock().unwrap();
+    assert_eq!((waits.len(), waits[0]), (3, Duration::from_secs(1)));
+}
+
+#[tokio::test]
+async fn a_service_that_stays_busy_is_given_up_and_its_last_word_returned() {
+    let server = scripted(vec![Reply::new(503, "")]).await;
+    let answer = impatient().send(&Request::get(server.at("/x"))).await.unwrap();
+    assert_eq!((answer.status, server.seen().len()), (503, 5));
+}
+
+#[tokio::test]
+async fn a_wait_longer_than_our_patience_is_not_waited_for() {
+    let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let busy = Reply::new(429, "").with("date", date).with("retry-after", "Sun, 06 Nov 1994 09:49:37 GMT");
+    let server = scripted(vec![busy]).await;
+    let answer = impatient().send(&Request::get(server.at("/x"))).await.unwrap();
+    assert_eq!((answer.status, answer.retry_after), (429, Some(Duration::from_hours(1))));
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn what_may_only_be_repeated_unserved_is_repeated_only_where_the_service_says_so() {
+    let asked = |replies: Vec<Reply>| async {
+        let server = scripted(replies).await;
+        let request = Request::get(server.at("/x")).repeat(Repeat::NotServed);
+        let outcome = impatient().send(&request).await.map(|answer| answer.status).map_err(|_| ());
+        (outcome, server.seen().len())
+    };
+    assert_eq!(asked(vec![Reply::new(429, ""), Reply::new(200, "")]).await, (Ok(200), 2));
+    let told = Reply::new(503, "").with("retry-after", "0");
+    assert_eq!(asked(vec![told, Reply::new(200, "")]).await, (Ok(200), 2));
+    assert_eq!(asked(vec![Reply::new(503, ""), Reply::new(200, "")]).await, (Ok(503), 1));
+    assert_eq!(asked(vec![Reply::new(504, ""), Reply::new(200, "")]).await, (Ok(504), 1));
+    assert_eq!(asked(vec![Reply::reset(), Reply::new(200, "")]).await, (Err(()), 1));
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_an_error_and_no_panic() {
+    for junk in
+        ["", "\u{0}\u{1}\u{2}", "HTTP/1.1 999999 x\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n", "<html>"]
+    {
+        let server = scripted(vec![Reply::Raw(junk.into())]).await;
+        let error = impatient().send(&Request::post(server.at("/x"))).await.unwrap_err();
+        assert!(!error.certainly_not_sent(), "{junk:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_post_without_body_says_that_it_has_none() {
+    let server = scripted(vec![Reply::new(204, "")]).await;
+    impatient().send(&Request::post(server.at("/x"))).await.unwrap();
+    assert!(server.seen()[0].to_ascii_lowercase().contains("content-length: 0\r\n"), "{:?}", server.seen());
+}
+
+#[test]
+fn a_request_shows_neither_query_nor_token_nor_body() {
+    let request = Request::post("https://h.example/p?secret=q".parse().unwrap())
+        .bearer(&secrecy::SecretString::from("t0ken"))
+        .body(b"b0dy".to_vec());
+    let shown = format!("{request:?}");
+    assert!(!shown.contains("secret") && !shown.contains("t0ken") && !shown.contains("b0dy"), "{shown}");
+    assert!(!format!("{:?}", request.headers).contains("t0ken"));
+}

@@ -17,4 +17,6 @@ pub use session::Session;
 pub use vault::Vault;
 
 #[cfg(test)]
+pub(crate) mod test_tenant;
+#[cfg(test)]
 mod tests;

@@ -1,1 +1,216 @@
+//! The session against a token service that refuses, delays and breaks off.
 
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rstest::rstest;
+use secrecy::ExposeSecret;
+
+use super::{
+    test_tenant::{decoded, refusal, session, signed_in, token_service},
+    *,
+};
+use crate::{
+    domain::capability::{Feature, Light},
+    http::test_server::{Reply, TestServer},
+};
+
+/// The token service, with `special` asked first about every token request.
+async fn service(lasts: u64, special: impl Fn(usize, &str) -> Option<Reply> + Send + Sync + 'static) -> TestServer {
+    let count = AtomicUsize::new(0);
+    TestServer::start(move |_, request| {
+        let own = request.starts_with("POST /t ").then(|| special(count.fetch_add(1, Ordering::SeqCst), request));
+        own.flatten().or_else(|| token_service(request, lasts)).unwrap_or(Reply::new(404, ""))
+    })
+    .await
+}
+
+fn token_requests(server: &TestServer) -> Vec<String> {
+    server.seen().into_iter().filter(|request| request.starts_with("POST /t ")).collect()
+}
+
+#[tokio::test]
+async fn a_code_is_shown_polled_for_and_becomes_a_session() {
+    let pending = |n, _: &str| match n {
+        0 => Some(refusal("authorization_pending", 70_016)),
+        1 => Some(Reply::new(503, "<html>busy</html>")),
+        _ => None,
+    };
+    let server = service(3_600, pending).await;
+    let session = session(&server);
+    assert!(!session.is_signed_in());
+    let shown = Mutex::new(Vec::new());
+    session.sign_in(|code| shown.lock().unwrap().push(code)).await.unwrap();
+    let shown = shown.into_inner().unwrap();
+    assert_eq!((shown.len(), shown[0].user_code.as_str()), (1, "A62NXK96N"));
+    assert_eq!(token_requests(&server).len(), 3);
+    assert_eq!(session.technician().unwrap().upn.raw(), "dana@harborview.example");
+    assert_eq!(session.tenant_id().unwrap().to_string(), test_tenant::TENANT);
+    assert_eq!(session.token(Feature::List).await.unwrap().expose_secret(), "a1");
+    assert_eq!(
+        (session.lights().of(Feature::List), session.lights().of(Feature::Reveal)),
+        (&Light::Unknown, &Light::NotAsked)
+    );
+    assert!(session.is_signed_in() && !session.remembered());
+    assert!(!format!("{session:?}").contains("a1"));
+}
+
+#[tokio::test]
+async fn the_scopes_are_those_of_listing_and_reading_waits_for_its_own() {
+    let server = service(3_600, |_, _| None).await;
+    let session = signed_in(&server).await;
+    let asked = server.seen().into_iter().find(|request| request.starts_with("POST /dc ")).unwrap();
+    let asked = decoded(&asked);
+    assert!(
+        asked.contains(&format!("{}BitlockerKey.ReadBasic.All", server.url)) && asked.contains("offline_access"),
+        "{asked}"
+    );
+    assert!(!asked.contains("BitlockerKey.Read.All"), "{asked}");
+    assert_eq!(session.token(Feature::Reveal).await.unwrap().expose_secret(), "a2");
+    let renewed = decoded(&token_requests(&server)[1]);
+    assert!(renewed.contains("/BitlockerKey.Read.All") && renewed.contains("refresh_token=r1"), "{renewed}");
+    assert_eq!(session.lights().of(Feature::Reveal), &Light::Unknown);
+}
+
+#[rstest]
+#[case::declined("authorization_declined", 70_017, true, "declined")]
+#[case::denied_elsewhere("access_denied", 0, true, "declined")]
+#[case::expired("expired_token", 70_019, true, "expired")]
+#[case::bad_code("bad_verification_code", 70_018, true, "does not know this sign-in code")]
+#[case::conditional_access("invalid_grant", 53_003, false, "Conditional Access")]
+#[case::managed_computer("invalid_grant", 530_033, false, "managed computer")]
+#[case::public_client("invalid_client", 7_000_218, false, "public client flows")]
+#[case::second_factor("interaction_required", 50_076, true, "multi-factor")]
+#[case::a_number_nobody_knows("invalid_request", 123_456, false, "123456")]
+#[tokio::test]
+async fn a_refusal_says_what_happened_and_never_what_entra_wrote(
+    #[case] error: &'static str,
+    #[case] code: u32,
+    #[case] needed: bool,
+    #[case] says: &str,
+) {
+    let server = service(3_600, move |_, _| Some(refusal(error, code))).await;
+    let refused = session(&server).sign_in(|_| ()).await.unwrap_err();
+    assert_eq!(matches!(refused, SignInError::Needed(_)), needed, "{refused:?}");
+    let words = refused.to_string();
+    assert!(words.contains(says) && !words.contains("never shown"), "{words}");
+    assert_eq!(refused.request_id(), Some("trace-1"));
+}
+
+#[rstest]
+#[case::a_page(200, "<html>sign in to the hotel</html>")]
+#[case::nothing(200, "")]
+#[case::no_token(200, "{}")]
+#[case::refused_by_a_page(403, "<html>blocked</html>")]
+#[case::another_app(200, r#"{"token_type":"Bearer","access_token":"a","id_token":"e30.eyJhdWQiOiJ4IiwiZXhwIjoxfQ.x"}"#)]
+#[tokio::test]
+async fn an_answer_of_another_kind_is_an_error_and_no_session(#[case] status: u16, #[case] body: &'static str) {
+    let server = service(3_600, move |_, _| Some(Reply::new(status, body))).await;
+    let session = session(&server);
+    let refused = session.sign_in(|_| ()).await.unwrap_err();
+    assert!(matches!(refused, SignInError::Unexpected { .. }), "{refused:?}");
+    assert!(!refused.to_string().contains("html") && !session.is_signed_in());
+}
+
+#[tokio::test]
+async fn a_tenant_that_does_not_exist_is_named_at_once() {
+    let server = TestServer::start(|_, _| refusal("invalid_tenant", 90_002)).await;
+    let refused = session(&server).sign_in(|_| ()).await.unwrap_err();
+    assert!(refused.to_string().contains("no such tenant"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_expires_and_only_once_for_many() {
+    let server = service(2, |_, _| None).await;
+    let session = signed_in(&server).await;
+    assert_eq!(session.token(Feature::List).await.unwrap().expose_secret(), "a1");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let all = futures::future::join_all((0..5).map(|_| session.token(Feature::List))).await;
+    assert!(all.into_iter().all(|token| token.unwrap().expose_secret() == "a2"));
+    assert_eq!(token_requests(&server).len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_graph_refused_is_replaced_and_a_newer_one_is_left_alone() {
+    let server = service(3_600, |_, _| None).await;
+    let session = signed_in(&server).await;
+    let used = session.token(Feature::List).await.unwrap();
+    session.invalidate(Feature::List, &used);
+    assert_eq!(session.token(Feature::List).await.unwrap().expose_secret(), "a2");
+    session.invalidate(Feature::List, &used);
+    assert_eq!(session.token(Feature::List).await.unwrap().expose_secret(), "a2");
+}
+
+#[tokio::test]
+async fn while_a_token_still_lasts_a_failed_renewal_interrupts_nobody() {
+    let server = service(3, |n, _| (n > 0).then(Reply::reset)).await;
+    let session = signed_in(&server).await;
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    assert_eq!(session.token(Feature::List).await.unwrap().expose_secret(), "a1");
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    assert!(matches!(session.token(Feature::List).await, Err(SignInError::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn a_revoked_session_asks_for_a_sign_in_and_does_not_ask_entra_again() {
+    let server = service(3_600, |n, _| (n > 0).then(|| refusal("invalid_grant", 50_173))).await;
+    let session = signed_in(&server).await;
+    let refused = session.token(Feature::Reveal).await.unwrap_err();
+    assert!(matches!(&refused, SignInError::Needed(words) if words.code == Some(50_173)), "{refused:?}");
+    assert!(matches!(session.token(Feature::Reveal).await, Err(SignInError::Needed(_))));
+    assert_eq!(token_requests(&server).len(), 2);
+    // What is still good is still used.
+    assert_eq!(session.token(Feature::List).await.unwrap().expose_secret(), "a1");
+}
+
+#[tokio::test]
+async fn a_missing_consent_is_said_in_the_lights() {
+    let server = service(3_600, |n, _| (n > 0).then(|| refusal("invalid_grant", 65_001))).await;
+    let session = signed_in(&server).await;
+    session.ask_for(&[Feature::Audit]).await;
+    let lights = session.lights();
+    assert!(matches!(lights.of(Feature::Audit), Light::No(why) if why.contains("AuditLog.Read.All")), "{lights:?}");
+    assert!(matches!(session.token(Feature::Audit).await, Err(SignInError::Refused(_))));
+}
+
+#[tokio::test]
+async fn rotation_is_asked_for_the_second_way_where_the_first_has_no_consent() {
+    let server = service(3_600, |_, request| {
+        decoded(request)
+            .contains("DeviceManagementManagedDevices.ReadWrite.All")
+            .then(|| refusal("invalid_grant", 65_001))
+    })
+    .await;
+    let session = signed_in(&server).await;
+    session.token(Feature::Rotate).await.unwrap();
+    assert_eq!(session.lights().of(Feature::Rotate), &Light::Unknown);
+    assert!(decoded(token_requests(&server).last().unwrap()).contains("DeviceManagementConfiguration.ReadWrite.All"));
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_is_kept_although_nobody_waits_for_it_any_more() {
+    let server = service(3_600, |n, request| {
+        (n == 1).then(|| token_service(request, 3_600).unwrap().late(Duration::from_millis(300)))
+    })
+    .await;
+    let session = signed_in(&server).await;
+    assert!(tokio::time::timeout(Duration::from_millis(100), session.token(Feature::Reveal)).await.is_err());
+    session.token(Feature::Audit).await.unwrap();
+    let last = decoded(token_requests(&server).last().unwrap());
+    assert!(last.contains("refresh_token=r2"), "{last}");
+}
+
+#[tokio::test]
+async fn signing_out_forgets_everything() {
+    let server = service(3_600, |_, _| None).await;
+    let session = signed_in(&server).await;
+    session.sign_out().await;
+    assert!(!session.is_signed_in() && session.technician().is_none());
+    assert!(matches!(session.token(Feature::List).await, Err(SignInError::Needed(_))));
+    assert!(!session.restore().await.unwrap());
+}
