@@ -1,1 +1,188 @@
-//! (being built)
+//! The command line: one file a command. Each asks one op and prints its answer for a person, or as `--json`.
+
+mod completions;
+mod config;
+mod console;
+mod debts;
+#[cfg(feature = "simulation")]
+mod demo;
+mod find;
+mod keys;
+mod ledger;
+mod out;
+mod reveal;
+mod rotate;
+mod seat;
+mod sign_in;
+#[cfg(feature = "simulation")]
+mod simulation;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::{
+    config::{ConfigError, Overrides, Settings, logging, settings::Theme},
+    domain::work::{Failure, Kind},
+    runtime,
+};
+
+/// The console for BitLocker recovery calls: find the key, disclose it on the record, see it replaced.
+///
+/// Without a command it opens the console. `keydesk demo` opens it on a simulated tenant.
+#[derive(Debug, Parser)]
+#[command(name = "keydesk", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Where to connect and how to look. Each wins over the configuration file.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Settings")]
+struct Global {
+    /// One folder for all of keydesk's files
+    #[arg(long, env = "KEYDESK_HOME", value_name = "FOLDER", global = true)]
+    home: Option<PathBuf>,
+    /// Where to sign in
+    #[arg(long, env = "KEYDESK_AUTHORITY", value_name = "URL", global = true)]
+    authority: Option<String>,
+    /// Where Microsoft Graph is
+    #[arg(long, env = "KEYDESK_GRAPH", value_name = "URL", global = true)]
+    graph: Option<String>,
+    /// Tenant id or domain
+    #[arg(long, env = "KEYDESK_TENANT", value_name = "TENANT", global = true)]
+    tenant: Option<String>,
+    /// Client id of keydesk's app registration
+    #[arg(long, env = "KEYDESK_CLIENT_ID", value_name = "ID", global = true)]
+    client_id: Option<String>,
+    /// Colours; `NO_COLOR` means mono
+    #[arg(long, value_enum, global = true)]
+    theme: Option<Theme>,
+    /// ASCII instead of drawn glyphs
+    #[arg(long, global = true)]
+    ascii: bool,
+    /// Never ask for a sign-in: exit with 3 instead
+    #[arg(long, global = true)]
+    no_input: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Open the console on a simulated tenant that continues where it was left
+    #[cfg(feature = "simulation")]
+    Demo(demo::Demo),
+    /// Sign in by device code and say who signed in
+    SignIn(sign_in::SignIn),
+    /// Find keys and devices: by what a caller reads, a device name, a serial or a user
+    Find(find::Find),
+    /// List a device's keys, newest first
+    Keys(keys::Keys),
+    /// Disclose one recovery password, on the record
+    Reveal(reveal::Reveal),
+    /// Replace a device's keys and follow it
+    Rotate(rotate::Rotate),
+    /// List what is owed
+    Debts(debts::Debts),
+    /// Print the ledger of this machine and check its chain
+    Ledger(ledger::Ledger),
+    /// Print a configuration file to start from, or where it is looked for
+    Config(config::Config),
+    /// Print completions for a shell
+    Completions(completions::Completions),
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
+    /// Run the simulated tenant alone
+    #[cfg(feature = "simulation")]
+    #[command(subcommand)]
+    Simulation(simulation::Simulation),
+}
+
+/// Parses, runs, prints the failure: 0 done, 1 failed, 2 usage, 3 refused by policy or permission, 4 not found.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    runtime::refuse_core_dumps();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            out::failure(&failure);
+            ExitCode::from(failure.kind.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    match command {
+        Some(Command::Completions(command)) => return command.run(Cli::command()),
+        Some(Command::Man) => return completions::man(Cli::command()),
+        #[cfg(feature = "simulation")]
+        Some(Command::Simulation(command)) => return block_on(command.run()),
+        Some(Command::Config(command)) => return command.run(&global.overrides()),
+        _ => {}
+    }
+    let settings = Settings::load(&global.overrides()).map_err(misconfigured)?;
+    settings.paths.create().map_err(misconfigured)?;
+    let filter = std::env::var("KEYDESK_LOG").ok();
+    let _log = logging::start(&settings.paths.log(), filter.as_deref()).map_err(misconfigured)?;
+    block_on(async {
+        match command {
+            None => console::run(&settings).await,
+            #[cfg(feature = "simulation")]
+            Some(Command::Demo(command)) => command.run(settings).await,
+            Some(Command::SignIn(command)) => command.run(&settings, global.no_input).await,
+            Some(Command::Find(command)) => command.run(&settings, global.no_input).await,
+            Some(Command::Keys(command)) => command.run(&settings, global.no_input).await,
+            Some(Command::Reveal(command)) => command.run(&settings, global.no_input).await,
+            Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
+            Some(Command::Debts(command)) => command.run(&settings).await,
+            Some(Command::Ledger(command)) => command.run(&settings),
+            Some(Command::Config(_) | Command::Completions(_) | Command::Man) => Ok(()),
+            #[cfg(feature = "simulation")]
+            Some(Command::Simulation(_)) => Ok(()),
+        }
+    })
+}
+
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Kind::Failed, format!("The program cannot start its threads: {e}.")))?;
+    let result = runtime.block_on(work);
+    // Reads that nobody waits for any more do not delay the end.
+    runtime.shutdown_background();
+    result
+}
+
+fn misconfigured(error: ConfigError) -> Failure {
+    Failure::new(Kind::Usage, error.to_string())
+}
+
+impl Global {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            home: self.home.clone(),
+            authority: self.authority.clone(),
+            graph: self.graph.clone(),
+            tenant: self.tenant.clone(),
+            client_id: self.client_id.clone(),
+            theme: self.theme,
+            ascii: self.ascii,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -7,6 +7,7 @@ pub mod capability;
 pub mod connection;
 pub mod debt;
 pub mod device;
+pub mod digest;
 pub mod escrow;
 pub mod event;
 pub mod foreign;

@@ -34,7 +34,9 @@ impl Note {
         let read = if call.disclosed.is_some() { "read aloud" } else { "not read" };
         let mut outcome = call.reason.as_ref().map(|reason| format!("{reason}. ")).unwrap_or_default();
         if let Some(at) = call.in_windows {
-            outcome += &format!("In Windows again {}, ", clock(at));
+            outcome.push_str("In Windows again ");
+            outcome.push_str(&clock(at));
+            outcome.push_str(", ");
         }
         outcome += &facts.replacement;
         outcome.push('.');

@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
 use super::{
     caller::{Claim, Compared},
+    digest::fingerprint,
     ticket::TicketRule,
 };
+use serde::{Deserialize, Serialize};
 
 /// Why a key may be needed: one line of the policy's list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,7 +174,6 @@ impl Policy {
             "print": print,
             "closes": closes,
         });
-        let digest = Sha256::digest(lines.to_string());
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        fingerprint(lines.to_string())
     }
 }

@@ -52,9 +52,7 @@ pub async fn verify(desk: &Desk, request: ask::Verify) -> Result<Verdict, Failur
         let said = crate::domain::policy::VerificationError::Method(method, known.join(", "));
         return Err(Failure::new(Kind::Usage, said.to_string()));
     };
-    desk.policy
-        .allows_verification(&claims, anything_known)
-        .map_err(|e| Failure::new(Kind::Refused, e.to_string()))?;
+    desk.policy.allows_verification(&claims, anything_known).map_err(|e| Failure::new(Kind::Refused, e.to_string()))?;
     let folded = desk
         .record(move |pen| {
             must_be_open(pen.conn(), call)?;
@@ -113,9 +111,8 @@ pub async fn close(desk: &Desk, call: CallId) -> Result<ask::Closed, Failure> {
 
 /// The call with its debts and its note, as of now.
 pub async fn note(desk: &Desk, call: CallId) -> Result<ask::Note, Failure> {
-    let (folded, owed, head) = desk
-        .read(move |conn| Ok((known(conn, call)?, debts::of_call(conn, call)?, store::chain::head(conn)?)))
-        .await?;
+    let (folded, owed, head) =
+        desk.read(move |conn| Ok((known(conn, call)?, debts::of_call(conn, call)?, store::chain::head(conn)?))).await?;
     let facts = NoteFacts {
         technician: desk.technician().map(|technician| technician.upn),
         ended: folded.closed.unwrap_or_else(|| desk.clock.now()),
@@ -182,7 +179,9 @@ fn replacement_words(owed: &[Debt], zone: &TimeZone) -> String {
         (DebtState::Proved { new_key, .. }, _) => format!("replaced by {}", new_key.short()),
         (DebtState::Waived { reason, .. }, _) => format!("replacement waived: {reason}"),
         (DebtState::Cancelled { .. }, _) => "no key was handed out".into(),
-        (DebtState::Owed, Some(RotationState::Accepted { .. } | RotationState::Reported { .. })) => "replacement sent".into(),
+        (DebtState::Owed, Some(RotationState::Accepted { .. } | RotationState::Reported { .. })) => {
+            "replacement sent".into()
+        }
         (DebtState::Owed, Some(RotationState::Blocked { .. })) => "replacement owed, and blocked".into(),
         (DebtState::Owed, _) => format!("replacement owed since {}", age::clock(debt.since, zone)),
     }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Ended debts stay on the list this long.
-const SHOWN_AFTER_END: Duration = Duration::from_secs(24 * 3600);
+const SHOWN_AFTER_END: Duration = Duration::from_hours(24);
 
 /// Every open debt, the oldest first, then those that ended in the last day.
 pub async fn list(desk: &Desk) -> Result<Vec<Debt>, Failure> {
@@ -32,7 +32,10 @@ pub async fn settle(desk: &Desk, request: Settle) -> Result<Vec<Debt>, Failure> 
         How::Waive { reason } => {
             let reason = crate::domain::foreign::printable(reason.trim());
             if reason.is_empty() {
-                return Err(Failure::new(Kind::Usage, "A debt is waived with a reason: say why no replacement is needed."));
+                return Err(Failure::new(
+                    Kind::Usage,
+                    "A debt is waived with a reason: say why no replacement is needed.",
+                ));
             }
             desk.record(move |pen| {
                 open_debt(pen.conn(), debt)?;

@@ -30,8 +30,8 @@ use crate::{
     store::{TxError, debts, disclosures},
 };
 
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 /// The margin by which a cancellation must precede the next attempt to be certain that none was under way.
 const CANCEL_MARGIN: Duration = Duration::from_millis(100);
 
@@ -71,13 +71,17 @@ async fn check(desk: &Desk, seat: &Seat, request: &Request) -> Result<Plan, Fail
     }
     if call.heard < SPOKEN_LENGTH {
         let missing = SPOKEN_LENGTH - call.heard;
-        return Err(Failure::new(Kind::Refused, format!("{} of the key ID are still to hear.", age::count(missing, "character"))));
+        return Err(Failure::new(
+            Kind::Refused,
+            format!("{} of the key ID are still to hear.", age::count(missing, "character")),
+        ));
     }
     if call.verification.is_none() {
         return Err(Failure::new(Kind::Refused, "The caller is not verified yet."));
     }
     let ticket = desk.policy.ticket.read(&request.ticket).map_err(|e| Failure::new(Kind::Usage, e.to_string()))?;
-    let reason = desk.policy.reason(&request.reason).cloned().ok_or_else(|| unknown_reason(&desk.policy, &request.reason))?;
+    let reason =
+        desk.policy.reason(&request.reason).cloned().ok_or_else(|| unknown_reason(&desk.policy, &request.reason))?;
     within_limits(desk, seat).await?;
     Ok(Plan { call, key: request.key, ticket, reason })
 }
@@ -127,8 +131,11 @@ fn over_limit(limit: Limit, zone: &jiff::tz::TimeZone) -> Failure {
 async fn list(seat: &Seat, plan: Plan) -> Result<Intent, Failure> {
     let listed = seat.graph.keys_of_device(plan.call.device).await?;
     let Some(key) = listed.keys.iter().find(|key| key.id == plan.key) else {
-        return Err(Failure::new(Kind::NotFound, format!("Entra no longer lists {} for this device.", plan.key.short()))
-            .next("F5 looks again; ask the caller to read the key ID once more."));
+        return Err(Failure::new(
+            Kind::NotFound,
+            format!("Entra no longer lists {} for this device.", plan.key.short()),
+        )
+        .next("F5 looks again; ask the caller to read the key ID once more."));
     };
     Ok(Intent {
         disclosure: DisclosureId::new(),
@@ -147,7 +154,13 @@ async fn list(seat: &Seat, plan: Plan) -> Result<Intent, Failure> {
 }
 
 /// Step 3: the intent and its debt, durably, in one transaction. What must not change between the check and here is checked in it again.
-async fn record_intent(desk: &Desk, seat: &Seat, call: CallId, mut intent: Intent, confirmed: bool) -> Result<(), Failure> {
+async fn record_intent(
+    desk: &Desk,
+    seat: &Seat,
+    call: CallId,
+    mut intent: Intent,
+    confirmed: bool,
+) -> Result<(), Failure> {
     let (technician, per_hour, per_day) = (seat.technician.id, desk.policy.per_hour, desk.policy.per_day);
     let zone = desk.zone.clone();
     let outcome = desk

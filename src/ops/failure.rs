@@ -14,7 +14,9 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let next = match &error {
             StoreError::Full(_) => "Free some space, then try again. Or pass the call on to a colleague.",
-            StoreError::ReadOnly(_) => "Let this account write to the file, then try again. Or pass the call on to a colleague.",
+            StoreError::ReadOnly(_) => {
+                "Let this account write to the file, then try again. Or pass the call on to a colleague."
+            }
             StoreError::Busy(_) => "Close the other desk, or wait a moment, then try again.",
             StoreError::Damaged { .. } => {
                 "Do not delete it: copy it aside and tell whoever keeps the records. Pass the call on to a colleague."
@@ -43,10 +45,13 @@ impl From<SignInError> for Failure {
             SignInError::Needed(refusal) => Self::new(Kind::SignIn, refusal.happened)
                 .meaning("The call is kept, and so is what you typed.")
                 .next(refusal.next),
-            SignInError::Refused(refusal) => Self::new(Kind::Refused, refusal.happened).meaning(refusal.who).next(refusal.next),
+            SignInError::Refused(refusal) => {
+                Self::new(Kind::Refused, refusal.happened).meaning(refusal.who).next(refusal.next)
+            }
             SignInError::Unreachable(error) => unreachable("the sign-in service", &error.to_string()),
             SignInError::Unexpected { what, .. } => {
-                Self::new(Kind::Failed, format!("The sign-in service answered something odd: {what}.")).next("Try again in a minute.")
+                Self::new(Kind::Failed, format!("The sign-in service answered something odd: {what}."))
+                    .next("Try again in a minute.")
             }
         };
         failure.with_request_id(request_id)
@@ -59,16 +64,21 @@ impl From<GraphError> for Failure {
         let failure = match error {
             GraphError::SignIn(error) => return error.into(),
             GraphError::NotFound { .. } => Self::new(Kind::NotFound, "Entra knows nothing by that id."),
-            GraphError::Forbidden { code, .. } => Self::new(Kind::Refused, format!("Entra does not let you see this ({code})."))
-                .meaning("A permission of this program or a role of yours is missing.")
-                .next("F6 says who can help; or hand the call over."),
-            GraphError::Throttled { .. } => Self::new(Kind::Unreachable, "Entra is overloaded and asked us to wait, several times.")
-                .meaning("Nothing was handed out.")
-                .next("Try again in a minute."),
+            GraphError::Forbidden { code, .. } => {
+                Self::new(Kind::Refused, format!("Entra does not let you see this ({code})."))
+                    .meaning("A permission of this program or a role of yours is missing.")
+                    .next("F6 says who can help; or hand the call over.")
+            }
+            GraphError::Throttled { .. } => {
+                Self::new(Kind::Unreachable, "Entra is overloaded and asked us to wait, several times.")
+                    .meaning("Nothing was handed out.")
+                    .next("Try again in a minute.")
+            }
             GraphError::Unreachable { error, .. } => unreachable("Entra", &error.to_string()),
             GraphError::Unexpected { status, what, .. } => {
                 let status = status.map(|status| format!(" ({status})")).unwrap_or_default();
-                Self::new(Kind::Failed, format!("Entra answered something odd{status}: {what}.")).next("Try again in a minute.")
+                Self::new(Kind::Failed, format!("Entra answered something odd{status}: {what}."))
+                    .next("Try again in a minute.")
             }
         };
         failure.with_request_id(request_id)
@@ -87,7 +97,9 @@ impl From<RotateError> for Failure {
             RotateError::NotSent { why } => unreachable("Intune", &why),
             RotateError::Uncertain { why, request_id } => {
                 Self::new(Kind::Uncertain, format!("No clear answer came from Intune: {why}."))
-                    .meaning("The replacement may have been taken; it is looked at again before anything is sent twice.")
+                    .meaning(
+                        "The replacement may have been taken; it is looked at again before anything is sent twice.",
+                    )
                     .with_request_id(request_id)
             }
         }

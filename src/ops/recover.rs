@@ -2,12 +2,7 @@
 
 use crate::{
     desk::Desk,
-    domain::{
-        debt::RotationId,
-        event::Event,
-        moment::later,
-        work::Failure,
-    },
+    domain::{debt::RotationId, event::Event, moment::later, work::Failure},
     store::{debts, disclosures, instance},
 };
 
@@ -39,7 +34,10 @@ pub async fn recover(desk: &Desk) -> Result<Vec<String>, Failure> {
     Ok(closed
         .into_iter()
         .map(|key| {
-            format!("keydesk ended while {} was asked for. Entra may have recorded a read; the debt stands.", key.short())
+            format!(
+                "keydesk ended while {} was asked for. Entra may have recorded a read; the debt stands.",
+                key.short()
+            )
         })
         .collect())
 }

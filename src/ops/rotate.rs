@@ -61,9 +61,11 @@ pub async fn request(desk: &Desk, device: DeviceId, ticket: &str) -> Result<Debt
     let seat = desk.seat()?;
     let ticket = desk.policy.ticket.read(ticket).map_err(|e| Failure::new(Kind::Usage, e.to_string()))?;
     let listed = seat.graph.keys_of_device(device).await?;
-    let current = listed.keys.iter().filter(|key| key.volume.can_be_rotated()).max_by_key(|key| {
-        (key.volume == Volume::OperatingSystem, key.escrowed)
-    });
+    let current = listed
+        .keys
+        .iter()
+        .filter(|key| key.volume.can_be_rotated())
+        .max_by_key(|key| (key.volume == Volume::OperatingSystem, key.escrowed));
     let Some(current) = current.cloned() else {
         return Err(Failure::new(Kind::NotFound, "Entra holds no key of this device that could be replaced."));
     };
@@ -132,7 +134,8 @@ pub enum Urgency {
 
 /// Takes one rotation as far as it goes now. `true` when something changed.
 pub async fn advance(desk: &Desk, id: RotationId, urgency: Urgency) -> Result<bool, Failure> {
-    let (rotation, owed) = desk.read(move |conn| Ok((debts::rotation(conn, id)?, debts::of_rotation(conn, id)?))).await?;
+    let (rotation, owed) =
+        desk.read(move |conn| Ok((debts::rotation(conn, id)?, debts::of_rotation(conn, id)?))).await?;
     let Some(rotation) = rotation else { return Ok(false) };
     if owed.is_empty() {
         return Ok(false);
@@ -325,7 +328,12 @@ async fn block(desk: &Desk, rotation: RotationId, why: Block) -> Result<bool, Fa
 }
 
 /// The Intune object to send to: the one of the device the key was found on, or the only one of the same hardware. Recorded once chosen.
-async fn target(desk: &Desk, seat: &Seat, rotation: &Rotation, owed: &[Debt]) -> Result<Result<Target, Block>, Failure> {
+async fn target(
+    desk: &Desk,
+    seat: &Seat,
+    rotation: &Rotation,
+    owed: &[Debt],
+) -> Result<Result<Target, Block>, Failure> {
     if let Some(target) = rotation.target {
         return Ok(Ok(target));
     }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use crate::{
     desk::{Desk, Seat, unblocked},
     domain::{
         capability::Feature,
         connection::Connection,
+        digest::fingerprint,
         event::Event,
         technician::{Technician, Tenant},
         work::{Failure, Progress, sign_in::SignedIn},
@@ -88,5 +87,5 @@ async fn sit(desk: &Desk, session: Session) -> Result<SignedIn, Failure> {
 fn whose(connection: &Connection, technician: &Technician, tenant: &Tenant) -> String {
     let cloud = connection.graph.host_str().unwrap_or_default();
     let named = format!("{cloud}\n{}\n{}", tenant.id, technician.id);
-    Sha256::digest(named).iter().take(8).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    fingerprint(named)
 }

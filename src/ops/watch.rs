@@ -16,7 +16,7 @@ use crate::{
 /// How much longer each pause is than the one before, in percent.
 const GROWTH: u32 = 150;
 /// With nothing open, the ledger is looked at this often: another desk may have added to it.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 
 /// When each open rotation is looked at next.
 #[derive(Debug, Default)]
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     const FIRST: Duration = Duration::from_secs(20);
-    const LONGEST: Duration = Duration::from_secs(60);
+    const LONGEST: Duration = Duration::from_mins(1);
 
     #[test]
     fn pauses_grow_while_nothing_changes_and_shrink_when_something_does() {

@@ -3,6 +3,7 @@
 //! One loop owns the model. It draws when something changed and no message waits, and sleeps until a key, an answer or the model's
 //! next deadline: with nothing to do it does nothing.
 
+mod console;
 mod hardening;
 mod perform;
 mod performer;
@@ -15,6 +16,7 @@ use futures::{Stream, StreamExt as _};
 use ratatui::{Terminal, backend::Backend};
 use tokio::sync::mpsc;
 
+pub use console::{open, setup};
 pub use hardening::refuse_core_dumps;
 pub use terminal::{Screen, show_until_key};
 
@@ -28,6 +30,10 @@ use performer::Performer;
 /// Why the console ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    #[error("The console needs a terminal, and this is none.")]
+    NoTerminal,
+    #[error("A file that ships inside the program is broken: {0}")]
+    Assets(String),
     #[error("The terminal failed: {0}")]
     Terminal(String),
     #[error("A part of the program failed; nothing that was recorded is lost. Start keydesk again.")]

@@ -152,7 +152,7 @@ async fn while_a_token_still_lasts_a_failed_renewal_interrupts_nobody() {
     let session = signed_in(&server).await;
     tokio::time::sleep(Duration::from_millis(2_200)).await;
     assert_eq!(session.token(Feature::List).await.unwrap().expose_secret(), "a1");
-    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(matches!(session.token(Feature::List).await, Err(SignInError::Unreachable(_))));
 }
 

@@ -13,11 +13,10 @@ use std::{
 
 use keyring::Entry;
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::domain::connection::Connection;
+use crate::domain::{connection::Connection, digest::fingerprint};
 
 const SERVICE: &str = "keydesk";
 /// Header and data of one entry, in bytes.
@@ -169,7 +168,7 @@ fn kind(error: &keyring::Error) -> &'static str {
 
 /// `header newline data` first, then bare data. `None` for a token beyond all measure.
 fn split(token: &[u8]) -> Option<Vec<Zeroizing<Vec<u8>>>> {
-    let digest = digest(token);
+    let digest = fingerprint(token);
     let header = |count: usize| format!("1 {count} {digest}\n");
     // Two digits at most, so every header is as long as this one or a byte shorter.
     let room = CHUNK - header(10).len();
@@ -198,11 +197,7 @@ fn join(read: impl Fn(usize) -> Option<Zeroizing<Vec<u8>>>) -> Option<Zeroizing<
     for n in 1..count {
         token.extend_from_slice(&read(n)?);
     }
-    (digest(&token) == said).then_some(token)
-}
-
-fn digest(token: &[u8]) -> String {
-    Sha256::digest(token).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    (fingerprint(&token) == said).then_some(token)
 }
 
 #[cfg(test)]

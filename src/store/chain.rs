@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{TxError, first};
 use crate::domain::{
     call::CallId,
+    digest::sha256,
     event::{Event, Row, Stamp},
 };
 
@@ -71,7 +71,7 @@ pub(super) fn append(
     let body = Body { v: VERSION, seq, prev: before.hash, at, stamp: stamp.clone(), call, what: event.clone() };
     // Through `Value`, whose maps are sorted: canonical.
     let bytes = serde_json::to_value(&body)?.to_string().into_bytes();
-    let hash = hash(&bytes);
+    let hash = sha256(&bytes);
     conn.prepare_cached("INSERT INTO ledger (seq, body, hash) VALUES (?1, ?2, ?3)")?.execute((
         seq.cast_signed(),
         &bytes,
@@ -97,7 +97,7 @@ pub(super) fn verify(conn: &Connection) -> Result<Result<Head, Break>, TxError> 
     while let Some(row) = rows.next()? {
         let (seq, bytes, stored): (i64, Vec<u8>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let seq = seq.cast_unsigned();
-        if hash(&bytes) != stored {
+        if sha256(&bytes) != stored {
             return Ok(Err(Break::Edited(seq)));
         }
         let body: Body = match serde_json::from_slice(&bytes) {
@@ -110,14 +110,4 @@ pub(super) fn verify(conn: &Connection) -> Result<Result<Head, Break>, TxError> 
         before = Head { seq, hash: stored };
     }
     Ok(Ok(before))
-}
-
-fn hash(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
 }

@@ -44,9 +44,8 @@ pub fn is_alive(folder: &Path, id: InstanceId) -> bool {
     let path = file_of(folder, id);
     let Ok(file) = File::open(&path) else { return false };
     match file.try_lock() {
-        Err(TryLockError::WouldBlock) => true,
-        // An error of the file system says nothing about its process: leave its intents alone.
-        Err(TryLockError::Error(_)) => true,
+        // An error of the file system says nothing about its process: then its intents are left alone too.
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => true,
         Ok(()) => {
             drop(file);
             let _ = std::fs::remove_file(&path);

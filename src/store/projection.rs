@@ -18,6 +18,7 @@ pub(super) fn clear(conn: &Connection) -> Result<(), TxError> {
 }
 
 /// Applies one event.
+#[expect(clippy::too_many_lines, reason = "one arm an event, side by side")]
 pub(super) fn apply(
     conn: &Connection,
     at: Timestamp,

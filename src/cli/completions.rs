@@ -1,0 +1,21 @@
+//! `keydesk completions SHELL`, and the manual page.
+
+use super::out;
+use crate::domain::work::Failure;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    shell: clap_complete::Shell,
+}
+
+impl Completions {
+    pub(super) fn run(self, mut command: clap::Command) -> Result<(), Failure> {
+        clap_complete::generate(self.shell, &mut command, "keydesk", &mut std::io::stdout());
+        Ok(())
+    }
+}
+
+/// The manual page, in roff.
+pub(super) fn man(command: clap::Command) -> Result<(), Failure> {
+    out::written(clap_mangen::Man::new(command).render(&mut std::io::stdout()))
+}

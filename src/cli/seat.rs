@@ -1,0 +1,95 @@
+//! A desk with somebody at it: opened, caught up and signed in, as every command that asks Entra needs it.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::out;
+use crate::{
+    config::Settings,
+    desk::{Clock, Desk, Seat},
+    domain::{
+        age,
+        query::Query,
+        work::{Failure, Kind, Progress, find::DeviceMatch, sign_in::SignedIn},
+    },
+    ops::{self, Asking},
+};
+
+/// Opens the ledger; nobody is signed in.
+pub(super) fn open(settings: &Settings) -> Result<Arc<Desk>, Failure> {
+    Ok(Arc::new(Desk::open(settings, Clock::system())?))
+}
+
+/// Opens the desk and signs in: silently where a session is remembered, else by device code on stderr.
+pub(super) async fn take(settings: &Settings, no_input: bool) -> Result<(Arc<Desk>, SignedIn), Failure> {
+    let desk = open(settings)?;
+    desk.connection()?;
+    for sentence in ops::recover::recover(&desk).await? {
+        out::note(&sentence);
+    }
+    let remembered = match ops::sign_in::resume(&desk).await {
+        Err(failure) if failure.kind != Kind::SignIn => return Err(failure),
+        other => other.ok().flatten(),
+    };
+    let signed_in = match remembered {
+        Some(signed_in) => signed_in,
+        None if no_input => {
+            return Err(Failure::new(Kind::SignIn, "A sign-in is needed, and --no-input forbids to ask for one.")
+                .next("Run `keydesk sign-in` first, on a machine with a credential store."));
+        }
+        None => ops::sign_in::afresh(&desk, &prompting()).await?,
+    };
+    Ok((desk, signed_in))
+}
+
+/// Says the device code and progress on stderr; Ctrl-C ends the program as usual.
+pub(super) fn prompting() -> Asking {
+    Asking::new(
+        |progress| match progress {
+            Progress::DeviceCode(code) => {
+                out::note(&format!(
+                    "To sign in, open {} and type {} (within {}).",
+                    code.address,
+                    code.user_code,
+                    age::short(code.expires_in)
+                ));
+                out::note("Approve only this code, never one that somebody reads to you.");
+            }
+            Progress::Waiting(waiting) => {
+                out::note(&format!("Entra asks us to wait {}.", age::short(waiting.for_)));
+            }
+            Progress::Listing(_) | Progress::Recorded => {}
+        },
+        CancellationToken::new(),
+    )
+}
+
+/// The one device meant by a name, serial, user or GUID; a failure that lists them when it is not one.
+pub(super) async fn one_device(seat_of: &Desk, text: &str) -> Result<DeviceMatch, Failure> {
+    let query = Query::read(text);
+    let found = ops::find::look_up(seat_of, &crate::domain::work::find::LookUp { query }).await?;
+    let exact: Vec<&DeviceMatch> =
+        found.devices.iter().filter(|hit| hit.device.name.raw().eq_ignore_ascii_case(text.trim())).collect();
+    let candidates = if exact.is_empty() { found.devices.iter().collect() } else { exact };
+    match candidates[..] {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::new(Kind::NotFound, "No device is called so, has this serial or belongs to this user.")),
+        _ => {
+            let list: Vec<String> =
+                candidates.iter().map(|hit| format!("{} {} ({})", hit.device.name, hit.device.id, hit.device.join.words())).collect();
+            Err(Failure::new(Kind::Usage, format!("{} devices match; name one by its device id:", candidates.len()))
+                .meaning(list.join("\n  ")))
+        }
+    }
+}
+
+/// Fills the index where it is empty or was never completed: a prefix needs it.
+pub(super) async fn with_index(desk: &Desk) -> Result<Seat, Failure> {
+    let seat = desk.seat()?;
+    if ops::sync_index::listing(&seat).await?.complete_since.is_none() {
+        out::note("Listing the tenant's keys once; later searches answer at once.");
+        ops::sync_index::sync_index(desk, &prompting()).await?;
+    }
+    Ok(seat)
+}

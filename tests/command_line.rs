@@ -1,0 +1,141 @@
+//! The command line, against a simulated tenant in another thread.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+
+mod common;
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use common::{
+    TICKET,
+    pty::{Served, Term, keydesk as in_terminal, serve},
+};
+use serde_json::Value;
+
+fn keydesk(home: &Path, served: Option<&Served>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keydesk"));
+    command.env_clear().env("KEYDESK_HOME", home).env("HOME", home).env("TZ", "UTC");
+    if let Some(Served { running, .. }) = served {
+        command
+            .env("KEYDESK_AUTHORITY", running.authority())
+            .env("KEYDESK_GRAPH", running.graph())
+            .env("KEYDESK_TENANT", running.tenant_id().to_string())
+            .env("KEYDESK_CLIENT_ID", running.client_id().to_string());
+    }
+    command
+}
+
+fn json(command: &mut Command) -> Value {
+    let output = command.assert().success();
+    serde_json::from_slice(&output.get_output().stdout).unwrap()
+}
+
+fn stderr(command: &mut Command, code: i32) -> String {
+    let output = command.assert().code(code);
+    String::from_utf8(output.get_output().stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_call_can_be_done_from_the_command_line() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let run = || keydesk(home.path(), Some(&served));
+
+    let who = json(run().args(["sign-in", "--json"]));
+    assert_eq!(who["user"], "dana@harborview.example");
+
+    let found = json(run().args(["find", "4F2B", "91C0", "--json"]));
+    assert_eq!((found["keys_total"].clone(), found["keys"][0]["device"].clone()), (1.into(), "HVC-LT-0421".into()));
+    let id = found["keys"][0]["key_id"].as_str().unwrap().to_owned();
+
+    let device = found["keys"][0]["device_id"].as_str().unwrap();
+    let keys = json(run().args(["keys", device, "--json"]));
+    assert_eq!(keys["keys"][0]["standing"], "current");
+
+    let reveal = ["reveal", &id, "--ticket", TICKET, "--reason", "windows-update", "--verified", "called-back"];
+    let shown = json(run().args(reveal).args(["--print", "--json"]));
+    let expected = served.running.tenant().recovery_password(id.parse().unwrap()).unwrap();
+    assert_eq!(shown["recovery_password"], expected);
+
+    let debts = json(run().args(["debts", "--json"]));
+    assert_eq!((debts[0]["state"].clone(), debts[0]["open"].clone()), ("held".into(), true.into()));
+
+    let sent = json(run().args(["rotate", device, "--ticket", TICKET, "--json"]));
+    assert_eq!(sent["debts"].as_array().unwrap().len(), 1, "{sent}");
+    assert_eq!(sent["debts"][0]["state"], "accepted", "{sent}");
+
+    let ledger = run().args(["ledger", "--json"]).assert().success();
+    let rows = String::from_utf8(ledger.get_output().stdout.clone()).unwrap();
+    let intended = rows.lines().position(|row| row.contains("\"intended\"")).unwrap();
+    let served_row = rows.lines().position(|row| row.contains("\"served\"")).unwrap();
+    assert!(intended < served_row);
+    assert!(!rows.contains(&expected[..13]));
+}
+
+#[test]
+fn a_key_is_shown_on_the_alternate_screen_until_a_key_is_pressed() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let mut command = in_terminal(home.path(), Some(&served.running));
+    command.args(["reveal", "4F2B91C0", "--ticket", TICKET, "--reason", "2", "--verified", "in-person"]);
+    let mut term = Term::spawn(command, 80, 24);
+    term.wait_for("Any key conceals it");
+    assert!(term.is_alternate());
+    let key = served.running.tenant().dump();
+    let key = key["keys"].as_array().unwrap().iter().find(|k| k["id"].as_str().unwrap().to_uppercase().starts_with("4F2B91C0")).unwrap();
+    let digits = key["key"].as_str().unwrap().to_owned();
+    assert!(term.screen().contains(&digits));
+    term.send("x");
+    assert_eq!(term.exit_code(), 0);
+    assert!(!term.is_alternate());
+    assert!(!term.all_text().contains(&digits[..6]), "{}", term.all_text());
+    assert!(term.all_text().contains("is owed a replacement"));
+}
+
+#[test]
+fn what_is_refused_has_its_exit_code_and_a_sentence() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let run = || keydesk(home.path(), Some(&served));
+    let reveal = |ticket: &'static str, reason: &'static str, method: &'static str| {
+        ["reveal", "4F2B91C0", "--print", "--ticket", ticket, "--reason", reason, "--verified", method]
+    };
+    assert!(stderr(run().args(reveal("INC0000000", "2", "1")), 2).contains("is a placeholder"));
+    assert!(stderr(run().args(reveal(TICKET, "boredom", "1")), 2).contains("no reason here"));
+    assert!(stderr(run().args(reveal(TICKET, "2", "telepathy")), 2).contains("no way of verifying"));
+    assert!(stderr(run().args(["find", "--no-input", "4F2B"]), 3).contains("--no-input"));
+    assert!(stderr(run().args(["find", "HVC-LT-9999"]), 4).contains("No key and no device"));
+    assert!(stderr(run().args(["find", "--", "-- ?!"]), 2).contains("neither"));
+    assert!(stderr(keydesk(home.path(), None).args(["find", "4F2B"]), 2).contains("No tenant is configured"));
+    assert!(stderr(run().args(["reveal", "4F2B91C0", "-t", TICKET, "-r", "2", "--verified", "1"]), 2).contains("terminal"));
+}
+
+#[test]
+fn printing_is_refused_where_the_policy_does_not_allow_it() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    std::fs::write(home.path().join("config.toml"), "[policy.output]\nprint = \"never\"\n").unwrap();
+    let args = ["reveal", "4F2B91C0", "--print", "--ticket", TICKET, "--reason", "2", "--verified", "1"];
+    assert!(stderr(keydesk(home.path(), Some(&served)).args(args), 3).contains("policy does not allow"));
+}
+
+#[test]
+fn a_typo_in_the_configuration_is_named_with_its_line() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("config.toml"), "tenant = \"a\"\n\n[policy.limits]\nper_huor = 3\n").unwrap();
+    let said = stderr(keydesk(home.path(), None).arg("debts"), 2);
+    assert!(said.contains("line 4") && said.contains("per_huor"), "{said}");
+}
+
+#[test]
+fn the_ledger_can_be_read_signed_out_and_an_empty_one_is_whole() {
+    let home = tempfile::tempdir().unwrap();
+    assert!(stderr(keydesk(home.path(), None).arg("ledger"), 0).contains("0 rows, the chain is whole"));
+    keydesk(home.path(), None).arg("debts").assert().success().stdout("No debts.\n");
+}
+
+#[test]
+fn help_completions_manual_and_template_are_printed() {
+    let home = tempfile::tempdir().unwrap();
+    for args in [&["--help"][..], &["completions", "bash"], &["completions", "powershell"], &["man"], &["config", "template"], &["config", "path"]] {
+        let output = keydesk(home.path(), None).args(args).assert().success();
+        assert!(!output.get_output().stdout.is_empty(), "{args:?}");
+    }
+}

@@ -1,0 +1,162 @@
+//! A simulated tenant and desks on it, for the journeys.
+#![expect(dead_code, reason = "each test program uses its own part")]
+
+#[cfg(unix)]
+pub mod pty;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use keydesk::{
+    config::{Paths, Settings, policy, settings::Screen},
+    desk::{Clock, Desk},
+    domain::{
+        call::Call,
+        caller::{Claim, Compared, Fact},
+        connection::{Connection, read_host},
+        debt::Debt,
+        device::DeviceId,
+        key_id::KeyId,
+        work::{
+            Failure,
+            call::{Open, Verify},
+            disclose::{Disclosed, Request},
+            find,
+        },
+    },
+    ops::{self, Asking},
+    simulation::{self, Options, Running, Source},
+};
+
+/// The policy of the journeys: what takes minutes takes a moment.
+pub const QUICK: &str = "
+[timers]
+rotation_delay = \"10m\"
+uncertain_pause = \"1s\"
+watch_first = \"100ms\"
+watch_longest = \"500ms\"
+[limits]
+per_hour = 1000
+per_day = 1000
+";
+
+/// The ordinary call's key and ticket in the small scenario.
+pub const PREFIX: &str = "4F2B91C0";
+pub const TICKET: &str = "INC0048213";
+
+/// A tenant of the small scenario that approves at once and rotates within a second.
+pub async fn tenant() -> Running {
+    let options =
+        Options { scenario: Source::Small, speed: 400.0, auto_approve: Some(Duration::ZERO), ..Options::default() };
+    simulation::start(options).await.unwrap()
+}
+
+pub fn settings(tenant: &Running, home: &Path, lines: &str) -> Settings {
+    Settings {
+        paths: Paths::find(Some(home)).unwrap(),
+        connection: Some(connection(tenant)),
+        policy: policy::with_lines(lines, "the test's policy").unwrap(),
+        screen: Screen::default(),
+        remembers: false,
+    }
+}
+
+pub fn connection(tenant: &Running) -> Connection {
+    Connection {
+        authority: read_host(&tenant.authority()).unwrap(),
+        graph: read_host(&tenant.graph()).unwrap(),
+        tenant: tenant.tenant_id().to_string(),
+        client_id: tenant.client_id().to_string(),
+    }
+}
+
+/// A desk on `home`, signed in as the scenario's technician, its index filled.
+pub async fn desk(tenant: &Running, home: &Path) -> Arc<Desk> {
+    desk_with(tenant, home, QUICK).await
+}
+
+pub async fn desk_with(tenant: &Running, home: &Path, lines: &str) -> Arc<Desk> {
+    let desk = Arc::new(Desk::open(&settings(tenant, home, lines), Clock::system()).unwrap());
+    ops::calls::catch_up(&desk).await.unwrap();
+    ops::sign_in::sign_in(&desk, &Asking::quietly()).await.unwrap();
+    ops::sync_index::sync_index(&desk, &Asking::quietly()).await.unwrap();
+    desk
+}
+
+/// The one key that begins so, as the index knows it.
+pub fn key(desk: &Desk, prefix: &str) -> find::KeyMatch {
+    let query = keydesk::domain::query::Query::read(prefix);
+    ops::find::find(desk, &find::Request { query, limit: 10 }).unwrap().one_key().unwrap().clone()
+}
+
+/// Opens a call about `prefix` and verifies the caller.
+pub async fn verified_call(desk: &Desk, prefix: &str) -> Call {
+    let found = key(desk, prefix);
+    let device_name = found.device.map(|device| device.name).unwrap_or_default();
+    let open = Open { key: found.key.id, volume: found.key.volume, device: found.key.device, device_name, heard: 8 };
+    let call = ops::calls::open(desk, open).await.unwrap();
+    let claims = vec![Claim { fact: Fact::Name, compared: Compared::Match }];
+    let verify = Verify { call: call.id, method: Some("called-back".into()), claims, anything_known: true };
+    ops::calls::verify(desk, verify).await.unwrap();
+    call
+}
+
+pub fn request(call: &Call, ticket: &str) -> Request {
+    Request {
+        call: call.id,
+        key: call.key,
+        ticket: ticket.into(),
+        reason: "windows-update".into(),
+        same_ticket_confirmed: false,
+    }
+}
+
+pub async fn disclose(desk: &Desk, call: &Call) -> Result<Disclosed, Failure> {
+    ops::disclose::disclose(desk, request(call, TICKET), &Asking::quietly()).await
+}
+
+/// Waits until `done` holds of the debts, following them as the watcher does.
+pub async fn follow(desk: &Arc<Desk>, done: impl Fn(&[Debt]) -> bool) -> Vec<Debt> {
+    let watcher = tokio::spawn({
+        let desk = Arc::clone(desk);
+        async move { ops::watch::watch(&desk, |_| {}).await }
+    });
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let debts = loop {
+        let debts = ops::debts::list(desk).await.unwrap();
+        if done(&debts) {
+            break debts;
+        }
+        assert!(std::time::Instant::now() < deadline, "still waiting: {debts:#?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    watcher.abort();
+    debts
+}
+
+/// Key requests the tenant carried out or began to: `GET …/recoveryKeys/{id}?$select=key`.
+pub fn key_requests(tenant: &Running) -> Vec<simulation::log::Entry> {
+    tenant
+        .tenant()
+        .log()
+        .into_iter()
+        .filter(|entry| entry.path.contains("recoveryKeys/") && entry.path.contains("select=key"))
+        .collect()
+}
+
+/// Rotations the tenant carried out.
+pub fn rotations(tenant: &Running) -> Vec<simulation::log::Entry> {
+    tenant
+        .tenant()
+        .log()
+        .into_iter()
+        .filter(|entry| entry.path.contains("rotateBitLockerKeys") && entry.served)
+        .collect()
+}
+
+pub fn device_of(desk: &Desk, prefix: &str) -> DeviceId {
+    key(desk, prefix).key.device
+}
+
+pub fn key_id(desk: &Desk, prefix: &str) -> KeyId {
+    key(desk, prefix).key.id
+}

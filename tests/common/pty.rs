@@ -1,0 +1,148 @@
+//! The real binary in a pseudo-terminal: type, look at the screen, kill.
+#![expect(dead_code, reason = "each test program uses its own part")]
+
+use std::{
+    io::{Read, Write},
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use keydesk::simulation::Running;
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// Rows of scrollback that are kept and searched.
+const SCROLLBACK: usize = 5_000;
+
+pub struct Term {
+    child: Box<dyn Child + Send + Sync>,
+    writer: Box<dyn Write + Send>,
+    _master: Box<dyn MasterPty + Send>,
+    parser: Arc<Mutex<vt100::Parser>>,
+}
+
+/// The binary with its settings, nothing of the tester's environment in it.
+pub fn keydesk(home: &Path, tenant: Option<&Running>) -> CommandBuilder {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_keydesk"));
+    command.env_clear();
+    for name in ["PATH", "SYSTEMROOT", "SystemRoot"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.env("TERM", "xterm-256color");
+    command.env("LANG", "C.UTF-8");
+    command.env("TZ", "UTC");
+    command.env("HOME", home);
+    command.env("KEYDESK_HOME", home);
+    if let Some(tenant) = tenant {
+        command.env("KEYDESK_AUTHORITY", tenant.authority());
+        command.env("KEYDESK_GRAPH", tenant.graph());
+        command.env("KEYDESK_TENANT", tenant.tenant_id().to_string());
+        command.env("KEYDESK_CLIENT_ID", tenant.client_id().to_string());
+    }
+    command
+}
+
+impl Term {
+    pub fn spawn(command: CommandBuilder, cols: u16, rows: u16) -> Self {
+        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, cols, SCROLLBACK)));
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        std::thread::spawn({
+            let parser = Arc::clone(&parser);
+            move || {
+                let mut buffer = [0; 16 * 1024];
+                while let Ok(n @ 1..) = reader.read(&mut buffer) {
+                    parser.lock().unwrap().process(&buffer[..n]);
+                }
+            }
+        });
+        let writer = pair.master.take_writer().unwrap();
+        Self { child, writer, _master: pair.master, parser }
+    }
+
+    /// The screen as text.
+    pub fn screen(&self) -> String {
+        self.parser.lock().unwrap().screen().contents()
+    }
+
+    /// Everything on the screen and in the scrollback.
+    pub fn all_text(&self) -> String {
+        let mut parser = self.parser.lock().unwrap();
+        let mut text = String::new();
+        parser.screen_mut().set_scrollback(usize::MAX);
+        let most = parser.screen().scrollback();
+        for back in (0..=most).rev() {
+            parser.screen_mut().set_scrollback(back);
+            text.push_str(&parser.screen().contents());
+            text.push('\n');
+        }
+        text
+    }
+
+    pub fn is_alternate(&self) -> bool {
+        self.parser.lock().unwrap().screen().alternate_screen()
+    }
+
+    pub fn send(&mut self, keys: &str) {
+        self.writer.write_all(keys.as_bytes()).unwrap();
+        self.writer.flush().unwrap();
+    }
+
+    /// Waits until `text` is on the screen.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        assert!(self.sees(text, Duration::from_secs(30)), "{text:?} never came; the screen is:\n{}", self.screen());
+    }
+
+    /// Whether `text` comes within `patience`.
+    pub fn sees(&self, text: &str, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        loop {
+            if self.screen().contains(text) {
+                return true;
+            }
+            if Instant::now() > deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// SIGKILL, and the end awaited.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for the program to end by itself.
+    #[track_caller]
+    pub fn exit_code(&mut self) -> u32 {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                // What it said last is still on its way through the pseudo-terminal.
+                std::thread::sleep(Duration::from_millis(100));
+                return status.exit_code();
+            }
+            assert!(Instant::now() < deadline, "the program does not end; the screen is:\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// A tenant served from a thread of its own, for tests that block.
+pub struct Served {
+    pub running: Arc<Running>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+pub fn serve() -> Served {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let running = runtime.block_on(super::tenant());
+    Served { running: Arc::new(running), _runtime: runtime }
+}

@@ -1,0 +1,232 @@
+//! The real binary in a pseudo-terminal, against a simulated tenant in another thread.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+
+mod common;
+
+use std::{fs, path::Path, time::Duration};
+
+use common::{
+    TICKET,
+    pty::{Served, Term, keydesk, serve},
+};
+use portable_pty::CommandBuilder;
+
+const F1: &str = "\x1bOP";
+const F2: &str = "\x1bOQ";
+const CTRL_Q: &str = "\x11";
+const ESC: &str = "\x1b";
+const TAB: &str = "\t";
+const ENTER: &str = "\r";
+
+fn console(home: &Path, served: &Served) -> Term {
+    let term = Term::spawn(keydesk(home, Some(&served.running)), 80, 24);
+    term.wait_for("keys,");
+    term
+}
+
+/// From the empty desk to the stage.
+fn to_the_stage(term: &mut Term) {
+    term.send("4F2B91C0");
+    term.wait_for("HVC-LT-0421, Entra joined");
+    term.send(ENTER);
+    term.wait_for("They say");
+    term.send("mara voss");
+    term.send(ENTER);
+    term.wait_for("match: the owner");
+    term.send(TAB);
+    // What comes within a quarter of a second of the list is dropped: it may have been meant for the field.
+    std::thread::sleep(Duration::from_millis(400));
+    term.send("1");
+    term.send("v");
+    term.wait_for("Ticket");
+    term.wait_for("INC");
+    term.send(&TICKET["INC".len()..]);
+    term.wait_for("fits the pattern");
+    term.send(ENTER);
+    term.send("2");
+    term.wait_for("Written down before");
+    term.send(ENTER);
+    term.wait_for("1 of 8");
+}
+
+/// The key's blocks as the tenant holds them.
+fn blocks(served: &Served) -> Vec<String> {
+    let id = served.running.tenant().dump()["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find_map(|key| {
+            let id = key["id"].as_str().unwrap();
+            id.to_uppercase().starts_with("4F2B91C0").then(|| id.parse().unwrap())
+        })
+        .unwrap();
+    served.running.tenant().recovery_password(id).unwrap().split('-').map(str::to_owned).collect()
+}
+
+#[test]
+fn the_golden_path_is_walked_in_the_real_program() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let mut term = console(home.path(), &served);
+    let blocks = blocks(&served);
+    to_the_stage(&mut term);
+    assert!(term.screen().contains(&blocks[1]), "{}", term.screen());
+    term.send(" ");
+    term.wait_for("2 of 8");
+    term.send("h");
+    term.wait_for("Concealed");
+    assert!(!term.screen().contains(&blocks[2]), "{}", term.screen());
+    term.send("h");
+    term.wait_for("2 of 8");
+    term.send("w");
+    term.wait_for("Note");
+    term.wait_for("replaced by");
+    term.send(ENTER);
+    term.wait_for("Type what the caller reads");
+    term.wait_for("no debts");
+    term.send(CTRL_Q);
+    assert_eq!(term.exit_code(), 0);
+    assert!(!term.is_alternate());
+}
+
+#[test]
+fn quitting_in_the_middle_and_starting_again_goes_on_with_the_call_and_its_debt() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let mut term = console(home.path(), &served);
+    to_the_stage(&mut term);
+    term.kill();
+    let term = console(home.path(), &served);
+    term.wait_for("Parked");
+    term.wait_for("1 debt");
+    drop(term);
+}
+
+#[test]
+fn help_and_debts_open_and_close_by_their_keys() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let mut term = console(home.path(), &served);
+    term.send(F1);
+    term.wait_for("Everywhere");
+    term.send(ESC);
+    term.wait_for("Type what the caller reads");
+    term.send(F2);
+    term.wait_for("Debts");
+    term.send(ESC);
+    term.send(CTRL_Q);
+    assert_eq!(term.exit_code(), 0);
+}
+
+#[test]
+fn a_window_that_is_too_small_says_so_and_is_left_by_its_key() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let mut term = Term::spawn(keydesk(home.path(), Some(&served.running)), 48, 8);
+    term.wait_for("This window is 48 × 8");
+    term.send(CTRL_Q);
+    assert_eq!(term.exit_code(), 0);
+    let mut tiny = Term::spawn(keydesk(home.path(), Some(&served.running)), 20, 5);
+    assert!(tiny.sees("20 × 5", Duration::from_secs(10)), "{}", tiny.screen());
+    tiny.send(CTRL_Q);
+    assert_eq!(tiny.exit_code(), 0);
+}
+
+#[test]
+fn a_dead_address_is_a_sentence_and_the_program_can_be_left() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command: CommandBuilder = keydesk(home.path(), None);
+    for (name, value) in [
+        ("KEYDESK_AUTHORITY", "http://127.0.0.1:9"),
+        ("KEYDESK_GRAPH", "http://127.0.0.1:9"),
+        ("KEYDESK_TENANT", "harborview.example"),
+        ("KEYDESK_CLIENT_ID", "7c1d8f4e-52a6-4b0e-9a53-1f0d6c2e8b71"),
+    ] {
+        command.env(name, value);
+    }
+    let mut term = Term::spawn(command, 80, 24);
+    term.wait_for("cannot be reached");
+    term.send(CTRL_Q);
+    assert_eq!(term.exit_code(), 0);
+}
+
+#[test]
+fn a_huge_paste_is_answered_and_nothing_is_lost() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let mut term = console(home.path(), &served);
+    term.send(&format!("\x1b[200~{}\x1b[201~", "lorem ipsum ".repeat(900_000)));
+    term.send("\x15");
+    assert!(term.sees("DEMO", Duration::from_secs(60)));
+    term.send(CTRL_Q);
+    assert_eq!(term.exit_code(), 0);
+}
+
+#[test]
+fn no_digit_of_a_revealed_key_is_left_behind() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let mut command = keydesk(home.path(), Some(&served.running));
+    command.env("KEYDESK_LOG", "trace");
+    let mut term = Term::spawn(command, 80, 24);
+    term.wait_for("keys,");
+    let blocks = blocks(&served);
+    to_the_stage(&mut term);
+    assert!(term.screen().contains(&blocks[1]));
+    term.send("w");
+    term.wait_for("Note");
+    term.send(CTRL_Q);
+    if term.sees("Enter quits", Duration::from_secs(1)) {
+        term.send(ENTER);
+    }
+    assert_eq!(term.exit_code(), 0);
+    assert!(!term.is_alternate());
+
+    let key = blocks.concat();
+    assert_eq!(found_digits(term.all_text().as_bytes(), &key), None, "on the primary screen");
+    let mut searched = 0;
+    let mut bytes = 0;
+    for file in files(home.path()) {
+        let content = fs::read(&file).unwrap();
+        assert_eq!(found_digits(&content, &key), None, "in {}", file.display());
+        searched += 1;
+        bytes += content.len();
+    }
+    let log = fs::metadata(home.path().join("keydesk.log")).unwrap().len();
+    assert!(searched >= 3 && bytes > 10_000 && log > 1_000, "{searched} files, {bytes} bytes, log {log}");
+}
+
+#[test]
+fn the_search_for_digits_finds_them_however_they_are_written() {
+    let key = "537284046310447106391402120824665038083743710259";
+    let utf16: Vec<u8> = "x 447106-391402".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for left in [b"a 537284-046310 b".to_vec(), b"5372 84\n0463 10".to_vec(), utf16] {
+        assert!(found_digits(&left, key).is_some(), "{left:?}");
+    }
+    assert_eq!(found_digits(b"537284 and then 046310", key), None);
+    assert_eq!(found_digits(b"2026-11-20T09:00:00 53728404631", key), None);
+}
+
+/// Twelve consecutive digits of `key` in `bytes`, read as UTF-8 and as UTF-16 of both orders, blanks and punctuation between digits ignored.
+fn found_digits(bytes: &[u8], key: &str) -> Option<String> {
+    let windows: std::collections::HashSet<&[u8]> = key.as_bytes().windows(12).collect();
+    let every_second = |from: usize| bytes.iter().skip(from).step_by(2).copied().collect::<Vec<u8>>();
+    [bytes.to_vec(), every_second(0), every_second(1)].iter().find_map(|text| {
+        let mut run: Vec<u8> = Vec::new();
+        for &byte in text {
+            match byte {
+                b'0'..=b'9' => run.push(byte),
+                b' ' | b'-' | b'\n' | b'\r' | b'\t' | b'_' | b'.' | b',' => continue,
+                _ => run.clear(),
+            }
+            if run.len() >= 12 && windows.contains(&run[run.len() - 12..]) {
+                return Some(String::from_utf8_lossy(&run).into_owned());
+            }
+        }
+        None
+    })
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
