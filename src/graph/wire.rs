@@ -139,7 +139,7 @@ impl Envelope {
     }
 }
 
-/// What a query value may keep of punctuation: what OData needs read as it stands.
+/// What a query value may keep of punctuation: what `OData` needs read as it stands.
 const QUERY: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -165,7 +165,7 @@ pub(super) fn with_query(mut url: Url, options: &[(&str, &str)]) -> Url {
     url
 }
 
-/// A string literal of OData: in single quotes, a single quote inside doubled.
+/// A string literal of `OData`: in single quotes, a single quote inside doubled.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -1,4 +1,4 @@
-//! Who signed in, from the id token. It comes straight from the token endpoint over TLS, which is what vouches for it (OpenID Connect Core
+//! Who signed in, from the id token. It comes straight from the token endpoint over TLS, which is what vouches for it (`OpenID` Connect Core
 //! 3.1.3.7); what is checked here is that it speaks of this app and this tenant.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -1,4 +1,4 @@
-//! Where to sign in: OpenID discovery, believed only as far as it stays with the authority that was configured.
+//! Where to sign in: `OpenID` discovery, believed only as far as it stays with the authority that was configured.
 
 use serde::Deserialize;
 use url::Url;

@@ -152,7 +152,7 @@ async fn while_a_token_still_lasts_a_failed_renewal_interrupts_nobody() {
     let session = signed_in(&server).await;
     tokio::time::sleep(Duration::from_millis(2_200)).await;
     assert_eq!(session.token(Feature::List).await.unwrap().expose_secret(), "a1");
-    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(matches!(session.token(Feature::List).await, Err(SignInError::Unreachable(_))));
 }
 
@@ -203,6 +203,22 @@ async fn a_new_refresh_token_is_kept_although_nobody_waits_for_it_any_more() {
     session.token(Feature::Audit).await.unwrap();
     let last = decoded(token_requests(&server).last().unwrap());
     assert!(last.contains("refresh_token=r2"), "{last}");
+}
+
+#[test]
+fn a_sign_in_can_run_on_any_thread() {
+    fn is_send<T: Send>(_: &T) {}
+    let connection = crate::domain::connection::Connection {
+        authority: "https://login.example".parse().unwrap(),
+        graph: "https://graph.example".parse().unwrap(),
+        tenant: "t".into(),
+        client_id: "c".into(),
+    };
+    let session = Session::new(test_tenant::http(), connection, Vault::memory());
+    is_send(&session.sign_in(|_| ()));
+    is_send(&session.restore());
+    is_send(&session.token(Feature::List));
+    is_send(&session.sign_out());
 }
 
 #[tokio::test]

@@ -202,7 +202,9 @@ fn join(read: impl Fn(usize) -> Option<Zeroizing<Vec<u8>>>) -> Option<Zeroizing<
 }
 
 fn digest(token: &[u8]) -> String {
-    Sha256::digest(token).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(token);
+    let short = digest.iter().take(8).fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    format!("{short:016x}")
 }
 
 #[cfg(test)]
