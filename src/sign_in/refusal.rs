@@ -189,7 +189,7 @@ pub(super) fn read(body: &[u8], request_id: Option<String>) -> Option<Read> {
     let by_word = || {
         let said = [body.suberror.as_deref().unwrap_or_default(), body.error.as_str()];
         let row = said.iter().find_map(|word| WORDS.iter().find(|(known, _)| known == word))?;
-        Some((&row.1, body.error_codes.first().copied().or(row.1.codes.first().copied())))
+        Some((&row.1, row.1.codes.first().or(body.error_codes.first()).copied()))
     };
     let request_id = body.trace_id.as_deref().or(body.correlation_id.as_deref()).and_then(read_id).or(request_id);
     let Some((row, code)) = by_code.or_else(by_word) else {
@@ -237,7 +237,8 @@ mod tests {
     fn the_first_number_that_is_known_decides_and_then_the_suberror() {
         let said = |body: &str| read(body.as_bytes(), None).unwrap().error.to_string();
         assert!(said(r#"{"error":"invalid_grant","error_codes":[1,53003]}"#).contains("Conditional Access"));
-        assert!(said(r#"{"error":"invalid_grant","suberror":"consent_required"}"#).contains("consented"));
+        let consent = read(br#"{"error":"invalid_grant","error_codes":[65999],"suberror":"consent_required"}"#, None);
+        assert!(consent.is_some_and(|read| read.error.is_about_consent() && !read.session_over));
         assert!(read(br#"{"error":"invalid_grant","error_codes":[4]}"#, None).unwrap().session_over);
     }
 

@@ -222,6 +222,30 @@ fn a_sign_in_can_run_on_any_thread() {
 }
 
 #[tokio::test]
+#[ignore = "needs a credential store that asks nobody: on Linux a D-Bus session with an unlocked keyring"]
+async fn a_session_survives_a_restart_in_the_systems_store_and_no_sign_out() {
+    let server = service(3_600, |_, _| None).await;
+    let vaulted = async || {
+        let connection = session(&server).connection().clone();
+        let vault = Vault::open(&connection).await;
+        assert!(matches!(vault, Vault::Os(_)));
+        Session::new(test_tenant::http(), connection, vault)
+    };
+    let first = vaulted().await;
+    assert!(!first.restore().await.unwrap());
+    first.sign_in(|_| ()).await.unwrap();
+    assert!(first.remembered());
+    let second = vaulted().await;
+    assert!(second.restore().await.unwrap() && second.remembered());
+    assert_eq!(second.technician().unwrap().name.raw(), "Dana Reyes");
+    // The renewed refresh token replaced the first one.
+    assert!(vaulted().await.restore().await.unwrap());
+    assert!(token_requests(&server).last().unwrap().contains("refresh_token=r2"));
+    second.sign_out().await;
+    assert!(!vaulted().await.restore().await.unwrap());
+}
+
+#[tokio::test]
 async fn signing_out_forgets_everything() {
     let server = service(3_600, |_, _| None).await;
     let session = signed_in(&server).await;
