@@ -28,7 +28,7 @@ enum Situation {
 
 /// Traits that any machine may have besides.
 struct Traits {
-    hybrid: bool,
+    trust: TrustSpec,
     owned: bool,
     data_drive: bool,
     removable_drive: bool,
@@ -58,8 +58,9 @@ pub fn muster(
     let mut people = Roll { taken: HashSet::new(), people: Vec::new() };
     let mut devices = Vec::new();
     for (n, situation) in plan.into_iter().enumerate() {
+        let is_hybrid = hybrid.contains(&n) || situation == Some(Situation::Pending);
         let traits = Traits {
-            hybrid: hybrid.contains(&n) || situation == Some(Situation::Pending),
+            trust: if is_hybrid { TrustSpec::Hybrid } else { TrustSpec::Joined },
             owned: !unowned.contains(&n),
             data_drive: data.contains(&n),
             removable_drive: removable.contains(&n),
@@ -146,12 +147,12 @@ fn machine(
         keys.push(key(VolumeSpec::Removable, dice.between(DAY, registered)));
     }
     DeviceSpec {
-        trust: if traits.hybrid { TrustSpec::Hybrid } else { TrustSpec::Joined },
+        trust: traits.trust,
         owner: traits.owned.then(|| owner.to_owned()),
         registered: Some(Length::seconds(registered)),
         signed_in: Some(Length::seconds(dice.between(600, 13 * DAY))),
         compliant: Some(dice.between(1, 100) <= 93),
-        autopilot: (!traits.hybrid).then(|| name.clone()),
+        autopilot: (traits.trust == TrustSpec::Joined).then(|| name.clone()),
         manufacturer: model.manufacturer.clone(),
         model: model.model.clone(),
         serial: dice.text("0123456789BCDFGHJKLMNPQRSTVWXYZ", 7),

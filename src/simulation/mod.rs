@@ -204,10 +204,9 @@ impl Running {
     /// Stop serving. Answers under way get a moment to finish.
     pub async fn shutdown(mut self) {
         self.tenant.stopping().cancel();
-        if let Some(mut server) = self.server.take() {
-            if timeout(Duration::from_secs(2), &mut server).await.is_err() {
-                server.abort();
-            }
+        let Some(mut server) = self.server.take() else { return };
+        if timeout(Duration::from_secs(2), &mut server).await.is_err() {
+            server.abort();
         }
     }
 }

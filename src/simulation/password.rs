@@ -37,7 +37,7 @@ mod tests {
             for block in blocks {
                 assert_eq!(block.len(), 6, "{password}");
                 let number: u32 = block.parse().unwrap();
-                assert!(number % 11 == 0 && number <= 720_885, "{password}");
+                assert!(number.is_multiple_of(11) && number <= 720_885, "{password}");
             }
         }
     }

@@ -100,7 +100,7 @@ fn check_in(world: &mut World, pace: &Pace, id: Uuid, at: Timestamp) {
     };
     managed.synced = at;
     if let Some(action) = managed.actions.iter_mut().find(|action| action.name == ACTION) {
-        action.state = if error_code == 0 { "done" } else { "failed" }.to_owned();
+        if error_code == 0 { "done" } else { "failed" }.clone_into(&mut action.state);
         action.updated = at;
         action.error_code = error_code;
     }

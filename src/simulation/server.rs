@@ -23,7 +23,7 @@ use super::{
     graph,
     line::{Cut, Exchange, Line},
     log::Entry,
-    sign_in::{device_code, discovery, page, token},
+    sign_in::{authorize, device_code, discovery, page, token},
     tenant::Tenant,
     web::{self, CLIENT_REQUEST_ID, Ids, REQUEST_ID},
 };
@@ -47,6 +47,7 @@ fn router(tenant: Tenant) -> Router {
         .route("/{tenant}/discovery/v2.0/keys", get(discovery::keys))
         .route("/{tenant}/oauth2/v2.0/devicecode", post(device_code::ask))
         .route("/{tenant}/oauth2/v2.0/token", post(token::redeem))
+        .route("/{tenant}/oauth2/v2.0/authorize", get(authorize::show).post(authorize::decided))
         .route(page::PATH, get(page::show).post(page::typed))
         .route(page::DECIDE, post(page::decided))
         .route("/v1.0/{*path}", any(graph::answer))

@@ -1,6 +1,7 @@
 //! The running tenant: the world behind its lock, its clock, and the handle that tests and the demo hold.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::Write,
     net::SocketAddr,
@@ -25,6 +26,7 @@ use super::{
     saved,
     scenario::Scenario,
     sign_in::{
+        authorize::Code,
         device_code::{Decision, Requests},
         signing::SigningKey,
     },
@@ -55,6 +57,8 @@ struct Inner {
 pub struct State {
     pub world: World,
     pub requests: Requests,
+    /// Authorization codes of this run, by their text.
+    pub codes: HashMap<String, Code>,
     /// When audit queries were served lately.
     pub audit_queries: Vec<Timestamp>,
 }
@@ -90,7 +94,12 @@ impl Tenant {
         let tenant = Self(Arc::new(Inner {
             pace: Pace::new(scenario.rotation.clone(), scenario.audit.clone(), options.speed),
             clock,
-            state: Mutex::new(State { world, requests: Requests::default(), audit_queries: Vec::new() }),
+            state: Mutex::new(State {
+                world,
+                requests: Requests::default(),
+                codes: HashMap::new(),
+                audit_queries: Vec::new(),
+            }),
             signing: SigningKey::generate()?,
             log: Log::default(),
             faults: Faults::default(),
@@ -99,8 +108,11 @@ impl Tenant {
             options,
             scenario,
         }));
-        // What came due while the tenant was closed is done before the first request.
-        tenant.with(|_, _| ());
+        // What came due while the tenant was closed is done before the first request. A place that cannot be written
+        // to is reported now rather than in the middle of a story.
+        if let Some(path) = tenant.options().state.clone() {
+            tenant.save(&path)?;
+        }
         Ok(tenant)
     }
 

@@ -1,5 +1,7 @@
 //! What every answer needs: the address the client used, dates in each service's spelling, ids.
 
+use std::fmt::Write;
+
 use axum::http::{HeaderMap, HeaderName, Uri, header::HOST};
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use percent_encoding::percent_decode_str;
@@ -55,6 +57,14 @@ pub fn pairs(query: &str) -> Vec<(String, String)> {
 
 fn decode(text: &str) -> String {
     percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+/// Bytes as hexadecimal digits behind a lead.
+pub fn hex(bytes: &[u8], lead: &str) -> String {
+    bytes.iter().fold(lead.to_owned(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// For the `Date` header.

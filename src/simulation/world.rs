@@ -29,6 +29,7 @@ impl Trust {
 
 /// An Entra device object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "Entra calls it the device id")]
 pub struct Device {
     pub object_id: Uuid,
     pub device_id: Uuid,
@@ -241,6 +242,7 @@ impl World {
             index.add_managed(managed);
         }
         let mut keys: Vec<&Key> = self.keys.values().collect();
+        // The sort is stable: among keys of one moment the order of ids decides, as ever.
         keys.sort_by_key(|key| key.created);
         for key in keys {
             index.keys_by_device.entry(key.device_id).or_default().push(key.id);
@@ -267,7 +269,9 @@ impl World {
     }
 
     pub fn add_key(&mut self, key: Key) {
-        self.index.keys_by_device.entry(key.device_id).or_default().push(key.id);
+        let ids = self.index.keys_by_device.entry(key.device_id).or_default();
+        let older = |id: &Uuid| self.keys.get(id).is_some_and(|other| other.created <= key.created);
+        ids.insert(ids.partition_point(older), key.id);
         self.keys.insert(key.id, key);
         self.changed = true;
     }

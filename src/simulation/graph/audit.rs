@@ -73,7 +73,7 @@ impl Asking {
         if !self.bearer.may(READ) || !self.bearer.person.reads_audit() {
             return Err(Failure::directory_denied());
         }
-        self.within_rate(tenant)?;
+        within_rate(tenant)?;
         let filter = self.audit_filter()?;
         let size = match self.query.top() {
             Ok(top) => top.unwrap_or(MOST_ON_A_PAGE),
@@ -98,21 +98,6 @@ impl Asking {
         })
     }
 
-    fn within_rate(&self, tenant: &Tenant) -> Result<(), Failure> {
-        let most = tenant.scenario().graph.audit_queries_in_ten_seconds;
-        if most == 0 {
-            return Ok(());
-        }
-        tenant.with(|state, now| {
-            state.audit_queries.retain(|at| now.duration_since(*at) < RATE_WINDOW);
-            if state.audit_queries.len() >= most {
-                return Err(Failure::too_many());
-            }
-            state.audit_queries.push(now);
-            Ok(())
-        })
-    }
-
     fn audit_filter(&self) -> Result<Option<Filter>, Failure> {
         let Some(text) = self.query.get("$filter") else { return Ok(None) };
         let filter =
@@ -125,6 +110,22 @@ impl Asking {
         }
         Ok(Some(filter))
     }
+}
+
+/// Hold the query to the published rate of the log, where the scenario wants that.
+fn within_rate(tenant: &Tenant) -> Result<(), Failure> {
+    let most = tenant.scenario().graph.audit_queries_in_ten_seconds;
+    if most == 0 {
+        return Ok(());
+    }
+    tenant.with(|state, now| {
+        state.audit_queries.retain(|at| now.duration_since(*at) < RATE_WINDOW);
+        if state.audit_queries.len() >= most {
+            return Err(Failure::too_many());
+        }
+        state.audit_queries.push(now);
+        Ok(())
+    })
 }
 
 /// What tells a record's place: its moment, counted backwards where the newest come first.

@@ -87,7 +87,7 @@ impl Asking {
                 found.into_iter().filter(passes).map(|device| (self.sort_key(device), device)).collect();
             let count = found.len();
             let first = self.place()?.after.is_empty();
-            let print = |device: &Device| self.shaped(world, device, select.as_deref(), expand.as_deref());
+            let print = |device: &Device| shaped(world, device, select.as_deref(), expand.as_deref());
             let paging = Paging { size, empty_every: 0 };
             let mut body = self.page("devices", paging, found.into_iter(), print)?;
             if self.query.counts() && eventual && first {
@@ -131,7 +131,7 @@ impl Asking {
         let device = device.filter(|device| !device.deleted);
         let device = device.ok_or_else(|| Failure::directory_not_found(&id.to_string()))?;
         let (select, expand) = (self.query.select(), self.expands_owners()?);
-        Ok(self.entity("devices", self.shaped(world, device, select.as_deref(), expand.as_deref())))
+        Ok(self.entity("devices", shaped(world, device, select.as_deref(), expand.as_deref())))
     }
 
     fn owners(&self, world: &World, device: Option<&Device>, id: Uuid) -> Result<Value, Failure> {
@@ -139,15 +139,6 @@ impl Asking {
         let device = device.ok_or_else(|| Failure::directory_not_found(&id.to_string()))?;
         let owners = printed_owners(world, device, self.query.select().as_deref());
         Ok(json!({ "@odata.context": self.context("directoryObjects"), "value": owners }))
-    }
-
-    fn shaped(&self, world: &World, device: &Device, select: Option<&[&str]>, expand: Option<&str>) -> Value {
-        let mut entity = odata::project(printed(device), select);
-        if let Some(options) = expand {
-            let inner = odata::Query::parse(Some(&options.replace(';', "&")));
-            entity["registeredOwners"] = printed_owners(world, device, inner.select().as_deref()).into();
-        }
-        entity
     }
 
     /// The options in `$expand=registeredOwners(…)`; an empty text without any.
@@ -201,6 +192,16 @@ impl Asking {
             _ => device.object_id.to_string(),
         }
     }
+}
+
+/// A device with what was selected of it, and its owners where they were asked for.
+fn shaped(world: &World, device: &Device, select: Option<&[&str]>, expand: Option<&str>) -> Value {
+    let mut entity = odata::project(printed(device), select);
+    if let Some(options) = expand {
+        let inner = odata::Query::parse(Some(&options.replace(';', "&")));
+        entity["registeredOwners"] = printed_owners(world, device, inner.select().as_deref()).into();
+    }
+    entity
 }
 
 fn printed_owners(world: &World, device: &Device, select: Option<&[&str]>) -> Vec<Value> {

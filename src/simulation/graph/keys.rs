@@ -42,23 +42,19 @@ impl Asking {
             let world = &state.world;
             let place = self.place()?;
             let owns = |device_id: Uuid| self.owns(state, device_id);
-            match wanted {
-                Some(device_id) => {
-                    if !self.bearer.person.reads_all_keys() && !owns(device_id) {
-                        return Err(Failure::bitlocker_denied());
-                    }
-                    let mut keys: Vec<&Key> = world.keys_of(device_id).collect();
-                    keys.sort_by_key(|key| key.id);
-                    let paging = Paging { empty_every: 0, ..paging };
-                    self.page(CONTEXT, paging, keys.into_iter().map(|key| (key.id.to_string(), key)), print)
+            if let Some(device_id) = wanted {
+                if !self.bearer.person.reads_all_keys() && !owns(device_id) {
+                    return Err(Failure::bitlocker_denied());
                 }
-                None => {
-                    let after = place.after.parse().unwrap_or(Uuid::nil());
-                    let mine = |key: &&Key| self.bearer.person.reads_all_keys() || owns(key.device_id);
-                    let keys = world.keys.range(after..).map(|(_, key)| key).filter(mine);
-                    self.page(CONTEXT, paging, keys.map(|key| (key.id.to_string(), key)), print)
-                }
+                let mut keys: Vec<&Key> = world.keys_of(device_id).collect();
+                keys.sort_by_key(|key| key.id);
+                let paging = Paging { empty_every: 0, ..paging };
+                return self.page(CONTEXT, paging, keys.into_iter().map(|key| (key.id.to_string(), key)), print);
             }
+            let after = place.after.parse().unwrap_or(Uuid::nil());
+            let mine = |key: &&Key| self.bearer.person.reads_all_keys() || owns(key.device_id);
+            let keys = world.keys.range(after..).map(|(_, key)| key).filter(mine);
+            self.page(CONTEXT, paging, keys.map(|key| (key.id.to_string(), key)), print)
         })
     }
 

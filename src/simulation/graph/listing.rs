@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Asking, failure::Failure};
-use crate::simulation::odata;
+use crate::simulation::{odata, web};
 
 /// The option whose value says where a listing goes on.
 const SKIP_TOKEN: &str = "$skiptoken";
@@ -20,8 +20,7 @@ impl Place {
     /// As it stands in a link: a quoted hexadecimal text, which nobody should look into.
     fn token(&self) -> String {
         let plain = format!("{}|{}", self.page, self.after);
-        let hex: String = plain.bytes().map(|byte| format!("{:02X}", byte ^ 0x5A)).collect();
-        format!("X'{hex}'")
+        web::hex(plain.bytes().map(|byte| byte ^ 0x5A).collect::<Vec<_>>().as_slice(), "X'") + "'"
     }
 
     fn parse(token: &str) -> Option<Self> {

@@ -1,4 +1,4 @@
-//! The part of OData that requests to the tenant use: system query options and filter expressions.
+//! The part of `OData` that requests to the tenant use: system query options and filter expressions.
 
 pub mod filter;
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    Extension, Form, Json,
+    Extension, Json,
     extract::{Path, State},
     http::HeaderMap,
     response::{IntoResponse, Response},
@@ -17,7 +17,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{base, check_app, check_tenant, failure::Failure, scopes, token::opaque};
-use crate::simulation::{Error, tenant::Tenant, web::Ids};
+use crate::simulation::{
+    Error,
+    tenant::Tenant,
+    web::{self, Ids},
+};
 
 /// Characters of a user code: Entra leaves out those that are easily confused.
 const USER_CODE: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -94,8 +98,9 @@ pub async fn ask(
     Extension(ids): Extension<Ids>,
     Path(named): Path<String>,
     headers: HeaderMap,
-    Form(fields): Form<HashMap<String, String>>,
+    body: String,
 ) -> Response {
+    let fields = web::pairs(&body).into_iter().collect();
     answer(&tenant, &named, &headers, &fields).unwrap_or_else(|failure| failure.answer(ids, tenant.now()))
 }
 

@@ -1,4 +1,4 @@
-//! OpenID discovery and the keys that tokens are signed with.
+//! `OpenID` discovery and the keys that tokens are signed with.
 
 use axum::{
     Extension, Json,

@@ -1,5 +1,6 @@
-//! The tenant's side of signing in: OpenID discovery, device codes, tokens, and the page where a person decides.
+//! The tenant's side of signing in: `OpenID` discovery, device codes, authorization codes, tokens, and the page where a person decides.
 
+pub mod authorize;
 pub mod device_code;
 pub mod discovery;
 pub mod failure;

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use crate::simulation::{Error, people::Person, tenant::Tenant};
+use crate::simulation::{people::Person, tenant::Tenant};
 
 /// Where the page lives on the tenant's host.
 pub const PATH: &str = "/devicelogin";
@@ -39,16 +39,12 @@ pub struct Typed {
 
 /// `POST /devicelogin`: the code was typed.
 pub async fn typed(State(tenant): State<Tenant>, Form(form): Form<Typed>) -> Response {
-    let found = tenant.with(|state, now| {
-        let request = state.requests.typed(&form.user_code, now)?;
-        let mut people: Vec<Person> = state.world.people.iter().take(tenant.scenario().people.len()).cloned().collect();
-        people.sort_by_key(|person| (person.upn != tenant.technician(), person.standing() == "no role"));
-        people.truncate(MOST_PEOPLE);
-        Ok::<_, Error>((request.clone(), people))
-    });
+    let found = tenant.with(|state, now| state.requests.typed(&form.user_code, now).cloned());
     match found {
-        Ok((request, people)) => {
-            Html(decision_form(&tenant, &request.user_code, &request.app, &people)).into_response()
+        Ok(request) => {
+            let how = format!("with the code {}", request.user_code);
+            let hidden = vec![("user_code", request.user_code.as_str())];
+            decision_form(&tenant, &Asks { app: &request.app, how: &how, action: DECIDE, hidden }).into_response()
         }
         Err(_) => (StatusCode::BAD_REQUEST, code_form(&tenant, Some(&form.user_code))).into_response(),
     }
@@ -65,10 +61,8 @@ pub struct Decided {
 /// `POST /devicelogin/decide`: approved or declined.
 pub async fn decided(State(tenant): State<Tenant>, Form(form): Form<Decided>) -> Response {
     let approves = form.decision == "approve";
-    let done = match approves {
-        true => tenant.approve(&form.user_code, Some(&form.upn)),
-        false => tenant.decline(&form.user_code),
-    };
+    let done =
+        if approves { tenant.approve(&form.user_code, Some(&form.upn)) } else { tenant.decline(&form.user_code) };
     match done {
         Ok(()) if approves => {
             let body = format!(
@@ -105,9 +99,21 @@ fn code_form(tenant: &Tenant, refused: Option<&str>) -> Html<String> {
     page(tenant, "Enter the code", &body)
 }
 
-fn decision_form(tenant: &Tenant, user_code: &str, app: &str, people: &[Person]) -> String {
+/// What a person is asked to decide about.
+pub struct Asks<'a> {
+    pub app: &'a str,
+    /// By which way the program wants to sign in.
+    pub how: &'a str,
+    /// Where the form is sent.
+    pub action: &'a str,
+    /// Fields it brings back as they are.
+    pub hidden: Vec<(&'a str, &'a str)>,
+}
+
+/// The page where a person says who they are, and approves or declines.
+pub fn decision_form(tenant: &Tenant, asks: &Asks<'_>) -> Html<String> {
     let mut choices = String::new();
-    for (n, person) in people.iter().enumerate() {
+    for (n, person) in people(tenant).iter().enumerate() {
         let checked = if n == 0 { " checked" } else { "" };
         let _ = write!(
             choices,
@@ -118,16 +124,29 @@ fn decision_form(tenant: &Tenant, user_code: &str, app: &str, people: &[Person])
             standing = escape(&person.standing()),
         );
     }
+    let mut hidden = String::new();
+    for (name, value) in &asks.hidden {
+        let _ = write!(hidden, "<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value));
+    }
     let body = format!(
-        "<p>A program that calls itself <strong>{app}</strong> wants to sign in with the code \
-         <code>{code}</code>.</p>{WARNING}<form method=\"post\" action=\"{DECIDE}\"><input type=\"hidden\" \
-         name=\"user_code\" value=\"{code}\"><fieldset><legend>Sign in as</legend>{choices}</fieldset>\
+        "<p>A program that calls itself <strong>{app}</strong> wants to sign in {how}.</p>{WARNING}\
+         <form method=\"post\" action=\"{action}\">{hidden}<fieldset><legend>Sign in as</legend>{choices}</fieldset>\
          <div class=\"buttons\"><button type=\"submit\" name=\"decision\" value=\"approve\">Approve</button>\
          <button type=\"submit\" class=\"other\" name=\"decision\" value=\"decline\">Decline</button></div></form>",
-        app = escape(app),
-        code = escape(user_code),
+        app = escape(asks.app),
+        how = escape(asks.how),
+        action = escape(asks.action),
     );
-    page(tenant, "Is it you who is signing in?", &body).0
+    page(tenant, "Is it you who is signing in?", &body)
+}
+
+/// The people somebody may sign in as: those the scenario names, the technician first.
+fn people(tenant: &Tenant) -> Vec<Person> {
+    let named = tenant.scenario().people.len();
+    let mut people: Vec<Person> = tenant.with(|state, _| state.world.people.iter().take(named).cloned().collect());
+    people.sort_by_key(|person| (person.upn != tenant.technician(), person.roles.is_empty()));
+    people.truncate(MOST_PEOPLE);
+    people
 }
 
 fn page(tenant: &Tenant, title: &str, body: &str) -> Html<String> {

@@ -1,9 +1,9 @@
-//! The token endpoint: device codes and refresh tokens become signed tokens.
+//! The token endpoint: device codes, authorization codes and refresh tokens become signed tokens.
 
 use std::collections::HashMap;
 
 use axum::{
-    Extension, Form, Json,
+    Extension, Json,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, header::CACHE_CONTROL},
     response::{IntoResponse, Response},
@@ -16,11 +16,16 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    base, check_app, check_tenant, device_code, discovery,
+    authorize, base, check_app, check_tenant, device_code, discovery,
     failure::Failure,
     scopes::{self, Asked},
 };
-use crate::simulation::{people::Person, tenant::Tenant, web::Ids, world::Grant};
+use crate::simulation::{
+    people::Person,
+    tenant::Tenant,
+    web::{self, Ids},
+    world::Grant,
+};
 
 /// Random bytes in a refresh token; with its lead it comes to some 1,500 characters, as Entra's do.
 const REFRESH_TOKEN_BYTES: usize = 1100;
@@ -31,8 +36,9 @@ pub async fn redeem(
     Extension(ids): Extension<Ids>,
     Path(named): Path<String>,
     headers: HeaderMap,
-    Form(fields): Form<HashMap<String, String>>,
+    body: String,
 ) -> Response {
+    let fields = web::pairs(&body).into_iter().collect();
     let mut answer = match answer(&tenant, &named, &headers, &fields) {
         Ok(tokens) => Json(tokens).into_response(),
         Err(failure) => failure.answer(ids, tenant.now()),
@@ -58,6 +64,10 @@ fn answer(
             let code = code.ok_or_else(|| Failure::missing("device_code"))?;
             let (request, person) = device_code::redeem(tenant, code, client_id)?;
             (person, request.scope, request.nonce)
+        }
+        "authorization_code" => {
+            let code = authorize::redeem(tenant, client_id, fields)?;
+            (code.person, code.scope, code.nonce)
         }
         "refresh_token" => {
             let token = field("refresh_token").ok_or_else(|| Failure::missing("refresh_token"))?;
@@ -98,7 +108,7 @@ fn presented(tenant: &Tenant, token: &str, client_id: Uuid) -> Result<Grant, Fai
 }
 
 fn digest(token: &str) -> String {
-    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    web::hex(&Sha256::digest(token.as_bytes()), "")
 }
 
 /// Text that means nothing to whoever holds it: a lead and `bytes` random bytes.
