@@ -10,7 +10,7 @@ use super::{
 fn impatient() -> Http {
     Http::new(Limits {
         connect: Duration::from_secs(2),
-        whole: Duration::from_millis(400),
+        whole: Duration::from_millis(1_500),
         patience: Duration::from_secs(5),
         first_pause: Duration::from_millis(1),
     })

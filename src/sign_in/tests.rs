@@ -126,10 +126,10 @@ async fn a_tenant_that_does_not_exist_is_named_at_once() {
 
 #[tokio::test]
 async fn a_token_is_renewed_before_it_expires_and_only_once_for_many() {
-    let server = service(2, |_, _| None).await;
+    let server = service(4, |_, _| None).await;
     let session = signed_in(&server).await;
     assert_eq!(session.token(Feature::List).await.unwrap().expose_secret(), "a1");
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let all = futures::future::join_all((0..5).map(|_| session.token(Feature::List))).await;
     assert!(all.into_iter().all(|token| token.unwrap().expose_secret() == "a2"));
     assert_eq!(token_requests(&server).len(), 2);
@@ -148,11 +148,11 @@ async fn a_token_that_graph_refused_is_replaced_and_a_newer_one_is_left_alone() 
 
 #[tokio::test]
 async fn while_a_token_still_lasts_a_failed_renewal_interrupts_nobody() {
-    let server = service(3, |n, _| (n > 0).then(Reply::reset)).await;
+    let server = service(6, |n, _| (n > 0).then(Reply::reset)).await;
     let session = signed_in(&server).await;
-    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    tokio::time::sleep(Duration::from_millis(4_300)).await;
     assert_eq!(session.token(Feature::List).await.unwrap().expose_secret(), "a1");
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(matches!(session.token(Feature::List).await, Err(SignInError::Unreachable(_))));
 }
 
