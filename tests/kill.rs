@@ -163,7 +163,11 @@ fn settle(served: &Served, home: &Path) {
             })
             .collect();
         let sent = rotations(&served.running).len();
-        println!("{} key requests, {} rotations committed, {sent} sent", key_requests(&served.running).len(), committed.len());
+        println!(
+            "{} key requests, {} rotations committed, {sent} sent",
+            key_requests(&served.running).len(),
+            committed.len()
+        );
         assert!(sent <= committed.len(), "{sent} sent, {} committed", committed.len());
 
         let before = format!("{debts:?}");

@@ -43,8 +43,10 @@ struct Row {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Action {
-    action_name: Scalar,
-    action_state: Scalar,
+    #[serde(rename = "actionName")]
+    name: Scalar,
+    #[serde(rename = "actionState")]
+    state: Scalar,
     start_date_time: Scalar,
     last_updated_date_time: Scalar,
     error_code: Scalar,
@@ -84,9 +86,9 @@ fn compliance(said: &str) -> Compliance {
 fn newest_rotation(actions: Vec<Action>) -> Option<ActionResult> {
     let rotations = actions
         .into_iter()
-        .filter(|action| action.action_name.text().is_some_and(|name| name.to_ascii_lowercase().contains("bitlocker")));
+        .filter(|action| action.name.text().is_some_and(|name| name.to_ascii_lowercase().contains("bitlocker")));
     let results = rotations.map(|action| ActionResult {
-        state: state(action.action_state.text().unwrap_or_default()),
+        state: state(action.state.text().unwrap_or_default()),
         started: action.start_date_time.time(),
         updated: action.last_updated_date_time.time(),
         error: action.error_code.int().unwrap_or(0),
@@ -122,10 +124,11 @@ impl Graph {
         self.managed_where(&format!("serialNumber eq {}", literal(serial.trim())), same).await
     }
 
-    /// Devices of the user with exactly this user principal name, in any case.
-    pub async fn managed_by_user(&self, upn: &str) -> Result<Vec<ManagedDevice>, GraphError> {
+    /// Devices of the user with exactly this user principal name, in any case. Without a domain, the technician's own is meant.
+    pub async fn managed_by_user(&self, user: &str) -> Result<Vec<ManagedDevice>, GraphError> {
+        let upn = &self.whole_upn(user.trim());
         let same = |row: &ManagedDevice| same_text(row.owner_upn.raw(), upn);
-        self.managed_where(&format!("userPrincipalName eq {}", literal(upn.trim())), same).await
+        self.managed_where(&format!("userPrincipalName eq {}", literal(upn)), same).await
     }
 
     /// One device with its newest BitLocker rotation: lists leave that out.
@@ -137,6 +140,15 @@ impl Graph {
         let row: Row = serde_json::from_slice(&answer.body).map_err(|_| odd("it is no device"))?;
         let device = row.read().ok_or_else(|| odd("it is no device"))?;
         if device.id == id { Ok(device) } else { Err(odd("it is another device")) }
+    }
+
+    fn whole_upn(&self, user: &str) -> String {
+        let technician = self.session.technician();
+        let domain = technician.as_ref().and_then(|own| own.upn.raw().split_once('@')).map(|(_, domain)| domain);
+        match domain {
+            Some(domain) if !user.is_empty() && !user.contains('@') => format!("{user}@{domain}"),
+            _ => user.to_owned(),
+        }
     }
 
     async fn managed_where(

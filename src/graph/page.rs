@@ -24,7 +24,7 @@ pub struct Page<T> {
     pub skipped: usize,
 }
 
-/// Where a listing goes on: opaque, and good for some hours. Followed only on Graph's own scheme, host and port.
+/// Where a listing goes on: opaque, and good for as long as the service likes. Followed only on Graph's own scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link(String);
 

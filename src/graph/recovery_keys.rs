@@ -243,6 +243,17 @@ mod tests {
         assert!(!format!("{error:?}").contains("496298"));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_answer_brings_it_down(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), key in ".*") {
+            let mut odd = answer("");
+            odd.body = Zeroizing::new(bytes);
+            let _ = read_secret(&odd, id());
+            let json = serde_json::json!({"id": ID, "key": key}).to_string();
+            proptest::prop_assert_eq!(read_secret(&answer(&json), id()).is_ok(), !key.trim().is_empty());
+        }
+    }
+
     #[test]
     fn metadata_is_read_at_the_top_or_inside_value() {
         let row = format!(r#"{{"id":"{ID}","createdDateTime":"2020-06-15T13:45:30.0000000Z","volumeType":"1"}}"#);

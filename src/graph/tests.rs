@@ -312,6 +312,7 @@ async fn rows_that_intune_returns_for_a_filter_it_ignored_are_not_believed() {
     assert_eq!(graph.managed_by_serial("7kq2m").await.unwrap().len(), 1);
     assert_eq!(graph.managed_by_serial(" ").await.unwrap().len(), 0);
     assert_eq!(graph.managed_by_user("MARA@x.example").await.unwrap().len(), 3);
+    // Without a domain the technician's own is meant, and this is another.
     assert_eq!(graph.managed_by_user("mara").await.unwrap().len(), 0);
     assert!(graph.managed_of_device(crate::domain::device::NO_DEVICE).await.unwrap().is_empty());
 }

@@ -123,13 +123,17 @@ fn no_way(error: &reqwest::Error) -> NoWay {
     }
     let mut source = error.source();
     while let Some(inner) = source {
-        match inner.downcast_ref::<io::Error>().map(io::Error::kind) {
+        let io = inner.downcast_ref::<io::Error>();
+        match io.map(io::Error::kind) {
             Some(io::ErrorKind::ConnectionRefused) => return NoWay::Refused,
             Some(io::ErrorKind::TimedOut) => return NoWay::Timeout,
             // What rustls objects to arrives as invalid data.
             Some(io::ErrorKind::InvalidData) => return NoWay::Tls,
-            _ => source = inner.source(),
+            _ => {}
         }
+        // An I/O error's source is that of what it wraps: the wrapped error itself would be stepped over.
+        let wrapped = io.and_then(io::Error::get_ref).map(|wrapped| wrapped as &(dyn std::error::Error + 'static));
+        source = wrapped.or_else(|| inner.source());
     }
     NoWay::Other
 }

@@ -50,6 +50,7 @@ where
         .adjust(|setback, own| {
             let own = own?;
             let pause = match setback {
+                // A service that says "at once" is given a moment all the same.
                 Setback::Answer(answer) => answer.retry_after.map_or(own, |asked| asked.max(own / 4)),
                 Setback::Error(_) => own,
             };

@@ -10,7 +10,7 @@ use super::{
 fn impatient() -> Http {
     Http::new(Limits {
         connect: Duration::from_secs(2),
-        whole: Duration::from_millis(400),
+        whole: Duration::from_millis(1_500),
         patience: Duration::from_secs(5),
         first_pause: Duration::from_millis(1),
     })
@@ -49,6 +49,28 @@ async fn a_server_that_is_not_there_was_certainly_not_reached() {
     let error = impatient().send(&Request::post(nowhere())).await.unwrap_err();
     assert!(matches!(error, HttpError::NotReached { why: NoWay::Refused, .. }), "{error:?}");
     assert!(error.certainly_not_sent());
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_or_nothing_at_all_was_certainly_not_reached() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: Url = format!("https://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        for n in 0.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if n == 0 {
+                tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+            }
+            kept.push(stream);
+        }
+    });
+    let patient = Limits { connect: Duration::from_millis(300), whole: Duration::from_secs(5), ..Limits::default() };
+    let http = Http::new(patient);
+    let error = http.send(&Request::post(url.clone())).await.unwrap_err();
+    assert!(matches!(error, HttpError::NotReached { why: NoWay::Tls | NoWay::TrustStore, .. }), "{error:?}");
+    let error = http.send(&Request::post(url)).await.unwrap_err();
+    assert!(matches!(error, HttpError::NotReached { why: NoWay::Timeout | NoWay::TrustStore, .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -189,7 +189,7 @@ pub(super) fn read(body: &[u8], request_id: Option<String>) -> Option<Read> {
     let by_word = || {
         let said = [body.suberror.as_deref().unwrap_or_default(), body.error.as_str()];
         let row = said.iter().find_map(|word| WORDS.iter().find(|(known, _)| known == word))?;
-        Some((&row.1, body.error_codes.first().copied().or(row.1.codes.first().copied())))
+        Some((&row.1, row.1.codes.first().or(body.error_codes.first()).copied()))
     };
     let request_id = body.trace_id.as_deref().or(body.correlation_id.as_deref()).and_then(read_id).or(request_id);
     let Some((row, code)) = by_code.or_else(by_word) else {
@@ -209,4 +209,53 @@ pub(super) fn read(body: &[u8], request_id: Option<String>) -> Option<Read> {
         Way::Elsewhere => SignInError::Refused(refusal),
     };
     Some(Read { error, session_over: row.way == Way::SessionOver })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_number_stands_in_the_table_once_and_every_row_says_what_to_do() {
+        let mut seen = HashSet::new();
+        for row in TABLE.iter().chain(WORDS.iter().map(|(_, row)| row)) {
+            assert!(row.happened.ends_with('.') && row.next.ends_with('.'), "{}", row.happened);
+            assert!(
+                row.way != Way::Elsewhere || !row.who.is_empty() || row.next.contains("settings"),
+                "{}",
+                row.happened
+            );
+        }
+        assert!(TABLE.iter().flat_map(|row| row.codes).all(|code| seen.insert(code)));
+    }
+
+    #[test]
+    fn the_first_number_that_is_known_decides_and_then_the_suberror() {
+        let said = |body: &str| read(body.as_bytes(), None).unwrap().error.to_string();
+        assert!(said(r#"{"error":"invalid_grant","error_codes":[1,53003]}"#).contains("Conditional Access"));
+        let consent = read(br#"{"error":"invalid_grant","error_codes":[65999],"suberror":"consent_required"}"#, None);
+        assert!(consent.is_some_and(|read| read.error.is_about_consent() && !read.session_over));
+        assert!(read(br#"{"error":"invalid_grant","error_codes":[4]}"#, None).unwrap().session_over);
+    }
+
+    #[test]
+    fn a_word_from_outside_is_written_out() {
+        let said = read(br#"{"error":"\u001b[2Jx"}"#, None).unwrap().error.to_string();
+        assert!(said.contains("\\u{1b}") && !said.contains('\u{1b}'), "{said}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_brings_it_down(body in proptest::collection::vec(any::<u8>(), 0..200), word in ".*", codes in any::<Vec<u32>>()) {
+            let _ = read(&body, None);
+            let json = serde_json::json!({"error": word, "error_codes": codes, "trace_id": word, "suberror": word});
+            let read = read(json.to_string().as_bytes(), None);
+            let said = read.map(|read| read.error.to_string()).unwrap_or_default();
+            prop_assert!(!said.contains(char::is_control));
+        }
+    }
 }

@@ -219,8 +219,7 @@ impl Inner {
         let now = self.now();
         let state = self.state();
         let own = state.held.get(&feature);
-        let others =
-            state.held.values().filter(|held| scopes::suffices(feature, held.granted.iter().map(String::as_str)));
+        let others = state.held.values().filter(|held| scopes::suffices(feature, &held.granted));
         own.into_iter().chain(others).find(|held| !held.expires.passed(now)).map(|held| held.token.clone())
     }
 
@@ -290,7 +289,7 @@ impl Inner {
         {
             let mut state = self.state();
             for other in Feature::ALL {
-                let suffices = scopes::suffices(other, granted.iter().map(String::as_str));
+                let suffices = scopes::suffices(other, &granted);
                 let undecided = !matches!(state.lights.of(other), Light::Yes);
                 if suffices && undecided {
                     state.lights.set(other, Light::Unknown);

@@ -1,0 +1,163 @@
+//! The call at the desk: what the ledger knows of it, and what is being typed.
+
+use crate::{
+    domain::{
+        age,
+        call::Call,
+        debt::Debt,
+        key::place,
+        work::{AskId, Failure, call::Note, open_device::Card},
+    },
+    runbook::Evidence,
+};
+
+use super::{
+    keymap::Place,
+    screens::{caller::CallerForm, read::Disclosing, stage::Stage, ticket::TicketForm},
+};
+
+#[derive(Debug)]
+pub struct CallDesk {
+    pub call: Call,
+    /// `None` while the device of a resumed call is being opened.
+    pub card: Option<Card>,
+    pub caller: CallerForm,
+    pub ticket: TicketForm,
+    /// A key is being asked for.
+    pub disclosing: Option<Disclosing>,
+    /// A key was handed out at this desk.
+    pub stage: Option<Stage>,
+    /// A further disclosure is being prepared: back to ticket and reason.
+    pub again: bool,
+    /// The note and debts, once the caller is in Windows.
+    pub note: Option<Note>,
+    /// A step is being written to the ledger.
+    pub writing: Option<AskId>,
+    /// Why the last step did not go on.
+    pub failure: Option<Failure>,
+}
+
+/// The steps that have a screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Caller,
+    Ticket,
+    Read,
+    Close,
+}
+
+impl CallDesk {
+    pub fn new(call: Call, card: Option<Card>) -> Self {
+        let ticket = TicketForm::of(&call);
+        Self {
+            call,
+            card,
+            caller: CallerForm::default(),
+            ticket,
+            disclosing: None,
+            stage: None,
+            again: false,
+            note: None,
+            writing: None,
+            failure: None,
+        }
+    }
+
+    pub fn step(&self) -> Step {
+        match () {
+            () if self.call.in_windows.is_some() => Step::Close,
+            () if self.call.verification.is_none() => Step::Caller,
+            () if self.disclosing.is_some() => Step::Read,
+            () if self.call.disclosed.is_some() && !self.again => Step::Read,
+            () => Step::Ticket,
+        }
+    }
+
+    pub fn place(&self) -> Place {
+        match self.step() {
+            Step::Caller => self.caller.place(),
+            Step::Ticket => self.ticket.place(),
+            Step::Read => self.stage.as_ref().map_or(Place::Read, Stage::place),
+            Step::Close => Place::Close,
+        }
+    }
+
+    pub fn evidence(&self) -> Vec<Evidence> {
+        let mut seen = vec![Evidence::SomethingHeard, Evidence::KeyHeard];
+        let step = self.step();
+        if self.call.verification.is_some() {
+            seen.push(Evidence::CallerVerified);
+        }
+        if matches!(step, Step::Read | Step::Close) {
+            seen.push(Evidence::KeyAsked);
+        }
+        let read = self.disclosing.is_none() && self.stage.as_ref().is_none_or(|stage| stage.is_read());
+        if step == Step::Close || (step == Step::Read && read) {
+            seen.push(Evidence::KeyRead);
+        }
+        if self.call.in_windows.is_some() {
+            seen.push(Evidence::InWindows);
+        }
+        seen
+    }
+
+    /// "HVC-LT-0421, OS drive, newest of 3. Mara Voss, Latitude 5440": the last part once the caller is verified.
+    pub fn device_line(&self, unmasked: bool) -> String {
+        let drive = self.call.volume.words();
+        let rank = self.card.as_ref().and_then(|card| place(&card.keys, self.call.key));
+        let rank = rank.map(|rank| format!(", {}", rank.words())).unwrap_or_default();
+        let known = self.card.as_ref().filter(|_| unmasked).and_then(|card| card.managed.first());
+        let who = known.map(|known| {
+            let parts = [&known.owner, &known.model];
+            let parts: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).map(ToString::to_string).collect();
+            parts.join(", ")
+        });
+        let who = who.filter(|who| !who.is_empty());
+        if self.call.device_name.is_right_to_left() {
+            let who = who.map(|who| format!("{who}. ")).unwrap_or_default();
+            return format!("{who}{}{rank}, {}", capitalised(drive), self.call.device_name);
+        }
+        let who = who.map(|who| format!(". {who}")).unwrap_or_default();
+        format!("{}, {drive}{rank}{who}", self.call.device_name)
+    }
+
+    /// Whether owner, model and serial may be seen.
+    pub fn is_unmasked(&self, mask_facts: bool) -> bool {
+        !mask_facts || self.call.verification.is_some()
+    }
+
+    /// This call's debts among all that are known, or as the note brought them.
+    pub fn debts<'a>(&'a self, known: &'a [Debt]) -> Vec<&'a Debt> {
+        let own = |debt: &&Debt| debt.call == self.call.id;
+        let live: Vec<&Debt> = known.iter().filter(own).collect();
+        match (&self.note, live.is_empty()) {
+            (Some(note), true) => note.debts.iter().collect(),
+            _ => live,
+        }
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// What a call waits for, for lists: "key read, not in Windows yet".
+pub fn waits_for(call: &Call) -> &'static str {
+    match (call.verification.is_some(), call.disclosed.is_some(), call.in_windows.is_some()) {
+        (_, _, true) => "in Windows, not closed",
+        (_, true, _) => "key read, not in Windows yet",
+        (true, false, _) => "caller verified, key not read",
+        (false, false, _) => "caller not verified yet",
+    }
+}
+
+/// "call 16, HVC-LT-0098: 6 min, caller not verified yet".
+pub fn one_line(call: &Call, now: jiff::Timestamp) -> String {
+    let age = age::short(crate::domain::moment::since(call.opened, now));
+    let waits = waits_for(call);
+    if call.device_name.is_right_to_left() {
+        return format!("call {}: {age}, {waits}: {}", call.number, call.device_name);
+    }
+    format!("call {}, {}: {age}, {waits}", call.number, call.device_name)
+}

@@ -1,0 +1,78 @@
+//! Time: what passes by itself, and when the desk wants to be woken next.
+
+use std::time::Duration;
+
+use super::{
+    keymap::Place,
+    model::Model,
+    screens::{find, stage},
+};
+use crate::domain::{
+    moment::{Deadline, Moment},
+    work::Request,
+};
+
+/// One frame of the spinner.
+pub const SPINNER: Duration = Duration::from_millis(250);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Lets pass what has passed. Runs before every message, so that nothing outlives its time for want of a tick.
+pub fn run(model: &mut Model) {
+    let now = model.now;
+    stage::expire(model);
+    model.toast.take_if(|toast| toast.until.passed(now));
+    find::pause(model);
+}
+
+impl Model {
+    /// When [`super::Msg::Tick`] is wanted next; `None` when nothing changes by itself.
+    pub fn next_deadline(&self, now: Moment) -> Option<Deadline> {
+        let stage = self.call.as_ref().and_then(|call| call.stage.as_ref());
+        let mut all: Vec<Deadline> = stage.into_iter().flat_map(|stage| stage.deadlines()).collect();
+        all.extend(self.toast.as_ref().map(|toast| toast.until));
+        all.extend(self.find.deadlines());
+        all.extend(self.shown_countdown().map(|until| next_second(until, now)));
+        if self.shows_spinner() {
+            all.push(now.in_(SPINNER));
+        }
+        all.into_iter().min_by_key(|deadline| deadline.left(now))
+    }
+
+    /// The countdown on screen, if there is one.
+    fn shown_countdown(&self) -> Option<Deadline> {
+        let place = self.place();
+        match (place, &self.call) {
+            (Place::SignIn, _) => self.session.countdown(),
+            (Place::Stage | Place::Concealed | Place::Read, Some(call)) => {
+                let stage = call.stage.as_ref()?;
+                stage.deadlines().min_by_key(|deadline| deadline.left(self.now))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether something on screen is being waited for.
+    fn shows_spinner(&self) -> bool {
+        let place = self.place();
+        let stage = matches!(place, Place::Stage | Place::Concealed | Place::Small);
+        let listing = self.listing.running;
+        let read = |request: &Request| matches!(request, Request::LookUp(_) | Request::OpenDevice(_));
+        let waits = match place {
+            Place::SignIn => self.session.is_waiting(),
+            Place::Find | Place::Matches => self.asks.any(read),
+            Place::Quit => self.quit.as_ref().is_some_and(|quit| quit.is_waiting()),
+            Place::Claim | Place::How | Place::Ticket | Place::Reasons | Place::Read | Place::Close => self
+                .call
+                .as_ref()
+                .is_some_and(|call| call.card.is_none() || call.disclosing.is_some() || call.writing.is_some()),
+            _ => false,
+        };
+        !stage && (listing || waits)
+    }
+}
+
+/// When the countdown to `until` shows its next number.
+fn next_second(until: Deadline, now: Moment) -> Deadline {
+    let nanos = until.left(now).subsec_nanos();
+    now.in_(if nanos == 0 { SECOND } else { Duration::from_nanos(u64::from(nanos)) })
+}

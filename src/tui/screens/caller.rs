@@ -1,0 +1,316 @@
+//! Who is calling: what they claim is typed and compared, then a person decides how they were verified.
+
+use std::time::Duration;
+
+use super::super::{
+    call_desk::CallDesk,
+    canvas::Canvas,
+    field::Field,
+    footer::Hint,
+    keymap::{Action, Place},
+    model::Model,
+    prompt::{self, Prompt},
+    skeleton::{self, Layout},
+    theme::Role,
+};
+use super::card;
+use crate::domain::{
+    caller::{Claim, Compared, Fact, compare},
+    foreign::printable,
+    moment::Moment,
+    policy::VerificationError,
+    work::{Request, call::Verify},
+};
+
+/// What was typed before the list of methods had the focus for so long was meant for a field.
+const SETTLE: Duration = Duration::from_millis(250);
+
+#[derive(Debug, Default)]
+pub struct CallerForm {
+    claims: [Claimed; 3],
+    part: Part,
+    method: Option<usize>,
+    /// Since when the list of methods has the focus.
+    listed: Option<Moment>,
+}
+
+#[derive(Debug, Default)]
+struct Claimed {
+    field: Field,
+    compared: Option<Compared>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Claim(usize),
+    How,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self::Claim(0)
+    }
+}
+
+impl CallerForm {
+    pub fn place(&self) -> Place {
+        if self.part == Part::How { Place::How } else { Place::Claim }
+    }
+
+    pub fn field(&mut self) -> Option<&mut Field> {
+        match self.part {
+            Part::Claim(n) => Some(&mut self.claims[n].field),
+            Part::How => None,
+        }
+    }
+
+    /// The text of a claim changed: what was compared is no longer said.
+    pub fn edited(&mut self) {
+        if let Part::Claim(n) = self.part {
+            self.claims[n].compared = None;
+        }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let compared = |claimed: &Claimed| claimed.compared.unwrap_or(Compared::NotAsked);
+        Fact::ALL.into_iter().zip(&self.claims).map(|(fact, c)| Claim { fact, compared: compared(c) }).collect()
+    }
+
+    fn go_to(&mut self, part: Part, now: Moment) {
+        self.part = part;
+        self.listed = (part == Part::How).then_some(now);
+    }
+}
+
+/// Whether Intune knows anything a claim can be compared with.
+fn anything_known(desk: &CallDesk) -> bool {
+    let known = desk.card.as_ref().map(|card| card.managed.as_slice()).unwrap_or_default();
+    known.iter().any(|m| [&m.owner, &m.owner_upn, &m.model, &m.serial].iter().any(|fact| !fact.is_empty()))
+}
+
+/// Compares the claim with the focus. An empty one is not asked.
+fn compare_claim(desk: &mut CallDesk, n: usize) {
+    let Some(card) = &desk.card else { return };
+    let claimed = &mut desk.caller.claims[n];
+    let compared = compare(Fact::ALL[n], claimed.field.text(), &card.managed);
+    claimed.compared = (compared != Compared::NotAsked).then_some(compared);
+}
+
+pub fn act(model: &mut Model, action: Action) {
+    let now = model.now;
+    let deliberate = model.presses.deliberate();
+    let methods = model.setup.policy.methods.len();
+    let Some(desk) = &mut model.call else { return };
+    if desk.writing.is_some() {
+        return;
+    }
+    desk.failure = None;
+    match (desk.caller.part, action) {
+        (Part::Claim(n), Action::GoOn) => {
+            compare_claim(desk, n);
+            if desk.caller.claims[n].compared == Some(Compared::Match) && n + 1 < Fact::ALL.len() {
+                desk.caller.go_to(Part::Claim(n + 1), now);
+            }
+        }
+        (Part::Claim(n), Action::NextPart) => {
+            compare_claim(desk, n);
+            desk.caller.go_to(Part::How, now);
+        }
+        (Part::Claim(n), Action::Down) => {
+            compare_claim(desk, n);
+            let next = if n + 1 < Fact::ALL.len() { Part::Claim(n + 1) } else { Part::How };
+            desk.caller.go_to(next, now);
+        }
+        (Part::Claim(n), Action::Up) if n > 0 => {
+            compare_claim(desk, n);
+            desk.caller.go_to(Part::Claim(n - 1), now);
+        }
+        (Part::How, Action::NextPart | Action::Back) => desk.caller.go_to(Part::Claim(0), now),
+        (Part::How, _) if desk.caller.listed.is_some_and(|at| !at.in_(SETTLE).passed(now)) => {}
+        (Part::How, Action::Number(n)) if n <= methods => {
+            if verification(model).is_ok()
+                && let Some(desk) = &mut model.call
+            {
+                desk.caller.method = Some(n - 1);
+            }
+        }
+        (Part::How, Action::Up | Action::Down) if verification(model).is_ok() => move_method(model, action, methods),
+        (Part::How, Action::Verified) if deliberate => verify(model),
+        (Part::How, Action::NotVerified) if deliberate => refuse(model),
+        _ => {}
+    }
+}
+
+fn move_method(model: &mut Model, action: Action, methods: usize) {
+    let Some(desk) = &mut model.call else { return };
+    let form = &mut desk.caller;
+    form.method = match (form.method, action) {
+        (None, Action::Down) => Some(0),
+        (None, _) => {
+            form.part = Part::Claim(Fact::ALL.len() - 1);
+            None
+        }
+        (Some(n), Action::Down) => Some((n + 1).min(methods.saturating_sub(1))),
+        (Some(n), _) => Some(n.saturating_sub(1)),
+    };
+}
+
+/// Whether the claims allow a verification at all.
+fn verification(model: &Model) -> Result<(), VerificationError> {
+    let Some(desk) = &model.call else { return Ok(()) };
+    model.setup.policy.allows_verification(&desk.caller.claims(), anything_known(desk))
+}
+
+fn verify(model: &mut Model) {
+    let policy = model.policy();
+    if verification(model).is_err() {
+        return;
+    }
+    let Some(desk) = &model.call else { return };
+    let Some(method) = desk.caller.method.and_then(|n| policy.methods.get(n)) else { return };
+    send(model, Some(method.id.clone()));
+}
+
+fn refuse(model: &mut Model) {
+    send(model, None);
+}
+
+fn send(model: &mut Model, method: Option<String>) {
+    let Some(desk) = &model.call else { return };
+    if desk.card.is_none() {
+        return;
+    }
+    let request = Verify {
+        call: desk.call.id,
+        method,
+        claims: desk.caller.claims(),
+        anything_known: anything_known(desk),
+    };
+    let ask = model.ask(Request::Verify(request));
+    if let Some(desk) = &mut model.call {
+        desk.writing = Some(ask);
+    }
+}
+
+pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
+    let layout = Layout::of(canvas.cols(), canvas.rows());
+    skeleton::status(model, canvas);
+    skeleton::call_title(model, canvas);
+    let say = model.session.is_renewing().then_some(model.runbook.aside.sign_in.as_str());
+    skeleton::rail(model, canvas, say);
+    canvas.within(layout.right, |canvas| {
+        claims(canvas, desk, model.session.is_renewing());
+        let row = methods(model, canvas, desk) + 1;
+        let row = demo_caller(model, canvas, row);
+        if let Some(card) = &desk.card {
+            card::open(model, canvas, row, card, true, desk.is_unmasked(model.setup.policy.mask_facts));
+        }
+        prompt::draw(model, canvas, desk.failure.as_ref().map(Prompt::of));
+    });
+    skeleton::foot(model, canvas, notice(model, desk), &hints(model, desk));
+}
+
+fn claims(canvas: &mut Canvas, desk: &CallDesk, renewing: bool) {
+    canvas.put(10, 13, Role::Dim, "They say");
+    canvas.put(10, 45, Role::Dim, "Compared");
+    for ((n, fact), row) in Fact::ALL.into_iter().enumerate().zip(11..) {
+        let claimed = &desk.caller.claims[n];
+        let focused = desk.caller.part == Part::Claim(n) && !renewing;
+        if focused {
+            canvas.bar(row, Role::Accent);
+        }
+        canvas.put(row, 3, if focused { Role::Text } else { Role::Dim }, fact.label());
+        let (text, cursor) = claimed.field.shown();
+        canvas.typed(row, 13, 31, if focused { Role::Field } else { Role::Strong }, &text, focused.then_some(cursor));
+        let (role, mark, words) = match claimed.compared {
+            Some(Compared::Match) => (Role::Ok, "√ ", Compared::Match.words(fact)),
+            Some(Compared::Mismatch) => (Role::Warn, "× ", Compared::Mismatch.words(fact)),
+            Some(Compared::Unknown) => (Role::Text, "? ", Compared::Unknown.words(fact)),
+            Some(Compared::NotAsked) | None if claimed.field.is_empty() => {
+                (Role::Dim, "· ", Compared::NotAsked.words(fact))
+            }
+            Some(Compared::NotAsked) | None => (Role::Dim, "· ", "not compared yet"),
+        };
+        canvas.line(row, 45, &[(role, mark), (role, words)]);
+    }
+}
+
+fn methods(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
+    let focused = desk.caller.part == Part::How;
+    let allowed = verification(model).is_ok();
+    if focused && !model.session.is_renewing() {
+        canvas.bar(15, Role::Accent);
+    }
+    canvas.put(15, 3, if focused { Role::Text } else { Role::Dim }, "How");
+    let mut row = 15;
+    for (n, method) in model.setup.policy.methods.iter().enumerate() {
+        let chosen = desk.caller.method == Some(n) && allowed;
+        if chosen {
+            canvas.put(row, 11, Role::Accent, "►");
+        }
+        let role = match (allowed, chosen) {
+            (false, _) => Role::Dim,
+            (true, true) => Role::Strong,
+            (true, false) => Role::Text,
+        };
+        canvas.put(row, 13, role, &format!("{} {}", n + 1, method.label));
+        row += 1;
+    }
+    row
+}
+
+/// In the demo: what the caller answers when asked.
+fn demo_caller(model: &Model, canvas: &mut Canvas, row: u16) -> u16 {
+    let Some(caller) = &model.incoming else { return row };
+    let answers = format!("“{}, {}, serial {}.”", caller.name, caller.model, caller.serial);
+    canvas.facts(row, "Caller", Role::Text, &printable(&answers), 2)
+}
+
+fn notice(model: &Model, desk: &CallDesk) -> Option<(Role, String)> {
+    if desk.card.is_none() {
+        return Some((Role::Text, format!("{} Opening the device.", model.spinner())));
+    }
+    let compared = desk.caller.claims.iter().any(|claimed| claimed.compared.is_some());
+    match verification(model) {
+        Err(error @ VerificationError::Mismatch) => Some((Role::Warn, format!("× {error}"))),
+        Err(error) if desk.caller.part == Part::How || compared => Some((Role::Warn, error.to_string())),
+        _ if !anything_known(desk) => {
+            Some((Role::Text, "Intune knows nothing of this laptop: nothing can be compared.".into()))
+        }
+        _ => None,
+    }
+}
+
+fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
+    if model.session.is_renewing() {
+        return super::sign_in::hints(model);
+    }
+    let opening = desk.card.is_none();
+    let mut hints = Vec::new();
+    if desk.caller.part == Part::How {
+        let allowed = verification(model);
+        let methods = model.setup.policy.methods.len();
+        let why = match &allowed {
+            Err(VerificationError::Mismatch) => "a claim differs",
+            Err(_) => "compare a claim first",
+            Ok(()) => "choose how",
+        };
+        let choose = model.hint(Action::Choose, "choose").labelled(format!("1-{methods}"));
+        hints.push(model.hint(Action::Verified, "verified").unless(
+            allowed.is_err() || desk.caller.method.is_none(),
+            why,
+        ));
+        if allowed.is_ok() {
+            hints.push(choose);
+        }
+        hints.push(model.hint(Action::NotVerified, "not verified").unless(opening, "opening the device"));
+        hints.push(model.hint(Action::NextPart, "claims"));
+    } else {
+        hints.push(model.hint(Action::GoOn, "compare").unless(opening, "opening the device"));
+        hints.push(model.hint(Action::NextPart, "how verified"));
+        hints.push(model.hint(Action::Back, "back").unless(true, "F4 parks"));
+    }
+    hints.push(model.hint(Action::Park, "park"));
+    hints.push(model.hint(Action::Help, "help"));
+    hints
+}

@@ -1,0 +1,123 @@
+//! Calls (F3): parked, or left behind when a desk ended.
+
+use super::{
+    super::{
+        call_desk::waits_for,
+        canvas::Canvas,
+        footer::Hint,
+        keymap::Action,
+        model::Model,
+        skeleton::{self, Layout},
+        theme::Role,
+    },
+    Page,
+    card::Window,
+};
+use crate::domain::{
+    age,
+    call::Call,
+    moment::since,
+    work::{Failure, Request, call::Resume},
+};
+
+#[derive(Debug, Default)]
+pub struct CallsPage {
+    at: usize,
+    failure: Option<Failure>,
+}
+
+impl CallsPage {
+    pub fn failed(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+    }
+}
+
+/// Why no call can be resumed now.
+fn why_not(model: &Model) -> Option<String> {
+    match &model.call {
+        Some(desk) => Some(format!("call {} is open", desk.call.number)),
+        None if !model.session.is_known() => Some("signed out".into()),
+        None if model.calls.is_empty() => Some("none".into()),
+        None => None,
+    }
+}
+
+pub fn act(model: &mut Model, action: Action) {
+    let count = model.calls.len();
+    let open = why_not(model).is_none();
+    let Some(Page::Calls(page)) = model.pages.last_mut() else { return };
+    page.failure = None;
+    match action {
+        Action::Up => page.at = page.at.saturating_sub(1),
+        Action::Down => page.at = (page.at + 1).min(count.saturating_sub(1)),
+        Action::Number(n) if n <= count => page.at = n - 1,
+        Action::GoOn if open => {
+            let at = page.at.min(count - 1);
+            let call = model.calls[at].id;
+            if !model.asks.any(|request| matches!(request, Request::ResumeCall(_))) {
+                model.ask(Request::ResumeCall(Resume { call }));
+            }
+        }
+        Action::Back => {
+            model.pages.pop();
+        }
+        _ => {}
+    }
+}
+
+pub fn view(model: &Model, canvas: &mut Canvas, page: &CallsPage) {
+    let layout = Layout::of(canvas.cols(), canvas.rows());
+    skeleton::status(model, canvas);
+    let summary = match model.calls.len() {
+        0 => "No other call is open.".to_owned(),
+        n => format!("{} to go on with.", age::count(n, "call")),
+    };
+    skeleton::title(canvas, "Calls", &summary);
+    if !model.calls.is_empty() {
+        canvas.within(layout.right, |canvas| table(model, canvas, page, layout));
+    }
+    let notice = page.failure.as_ref().map(|failure| (Role::Warn, format!("× {failure}")));
+    skeleton::foot(model, canvas, notice, &hints(model));
+}
+
+fn table(model: &Model, canvas: &mut Canvas, page: &CallsPage, layout: Layout) {
+    for (col, word) in [(5, "Call"), (13, "Device"), (29, "Ticket"), (43, "Since"), (51, "Waits")] {
+        canvas.put(7, col, Role::Dim, word);
+    }
+    let at = page.at.min(model.calls.len() - 1);
+    let window = Window { focus: Some(at), at, most: usize::from(layout.last - 7) };
+    for (n, row) in window.lines(model.calls.len()).zip(8..) {
+        if n == at {
+            canvas.bar(row, Role::Accent);
+        }
+        entry(model, canvas, row, n, &model.calls[n]);
+    }
+}
+
+fn entry(model: &Model, canvas: &mut Canvas, row: u16, n: usize, call: &Call) {
+    canvas.put(row, 3, Role::Text, &(n + 1).to_string());
+    canvas.put(row, 5 + u16::from(n >= 9), Role::Strong, &call.number.to_string());
+    let ticket = call.ticket.as_ref().map_or_else(|| "none yet".to_owned(), ToString::to_string);
+    canvas.put_in(row, 29, 13, Role::Text, &ticket);
+    canvas.put_in(row, 43, 7, Role::Text, &age::short(since(call.opened, model.now.wall)));
+    let after = canvas.put(row, 51, Role::Text, waits_for(call));
+    if call.device_name.is_right_to_left() {
+        canvas.put(row, after + 2, Role::Text, &call.device_name.to_string());
+    } else {
+        canvas.put_in(row, 13, 15, Role::Text, &call.device_name.to_string());
+    }
+}
+
+fn hints(model: &Model) -> Vec<Hint> {
+    let why = why_not(model);
+    let count = model.calls.len();
+    let mut hints =
+        vec![model.hint(Action::GoOn, "go on with it").unless(why.is_some(), why.clone().unwrap_or_default())];
+    if count > 1 {
+        hints.push(model.hint(Action::Choose, "choose").labelled(format!("1-{}", count.min(9))));
+    }
+    hints.push(model.hint(Action::Back, "back"));
+    hints.push(model.hint(Action::LookAgain, "look again"));
+    hints.push(model.hint(Action::Help, "help"));
+    hints
+}

@@ -1,0 +1,224 @@
+//! The device card: facts, verdict, objects, key history. Several screens draw parts of it.
+
+use std::time::Duration;
+
+use super::super::{
+    canvas::Canvas,
+    model::Model,
+    skeleton::Layout,
+    theme::Role,
+    words,
+};
+use crate::domain::{
+    age,
+    device::{Device, ManagedDevice},
+    foreign::Foreign,
+    key::{Key, Place, standing},
+    moment::since,
+    verdict::{Confidence, Finding, ObjectVerdict},
+    work::open_device::Card,
+};
+
+/// A fact that may not be seen yet: the same eight marks whatever it is.
+const MASK: &str = "••••••••";
+const MONTH: Duration = Duration::from_hours(30 * 24);
+
+/// "HVC-LT-0421, Entra joined, compliant, checked in 2 days ago".
+pub fn device_words(model: &Model, card: &Card) -> String {
+    let Some(device) = &card.device else {
+        return "deleted in Entra; its keys live on".into();
+    };
+    let mut rest = vec![device.join.words().to_owned()];
+    match (card.managed.first(), card.checked_in()) {
+        (Some(managed), seen) => {
+            rest.push(managed.compliance.words().to_owned());
+            rest.push(seen.map_or_else(
+                || "never checked in".into(),
+                |at| format!("checked in {}", age::ago(at, model.now.wall)),
+            ));
+        }
+        (None, _) => {
+            rest.push(if card.managed_failure.is_some() { "Intune not asked" } else { "not in Intune" }.into());
+            if let Some(at) = device.last_sign_in {
+                rest.push(format!("signed in {}", age::ago(at, model.now.wall)));
+            }
+        }
+    }
+    named(&device.name, &rest.join(", "))
+}
+
+/// A name and what follows it; a right-to-left name goes last.
+pub fn named(name: &Foreign, rest: &str) -> String {
+    if name.is_right_to_left() { format!("{rest}, {name}") } else { format!("{name}, {rest}") }
+}
+
+/// Device, owner and key: three rows from `row`. Returns the row after them.
+pub fn facts(model: &Model, canvas: &mut Canvas, row: u16, card: &Card, key: Option<(&Key, Place)>, shown: bool) -> u16 {
+    canvas.fact(row, "Device", Role::Strong, &device_words(model, card));
+    owner(canvas, row + 1, card.managed.first(), shown);
+    let Some((key, rank)) = key else { return row + 2 };
+    let drive = words::drive_and_date(model, key.volume, key.escrowed);
+    canvas.fact(row + 2, "Key", Role::Text, &format!("{}, {drive}, {}", key.id.short(), rank.words()));
+    row + 3
+}
+
+fn owner(canvas: &mut Canvas, row: u16, known: Option<&ManagedDevice>, shown: bool) {
+    let of = |fact: fn(&ManagedDevice) -> &Foreign| {
+        known.map(fact).filter(|fact| !fact.is_empty()).map_or_else(|| "not known".to_owned(), ToString::to_string)
+    };
+    let facts: [(u16, &str, u16, u16, String); 3] = [
+        (3, "Owner", 13, 23, of(|known| &known.owner)),
+        (37, "Model", 45, 15, of(|known| &known.model)),
+        (61, "Serial", 69, 20, of(|known| &known.serial)),
+    ];
+    for (label_at, label, at, width, fact) in facts {
+        canvas.put(row, label_at, Role::Dim, label);
+        let (role, text) = if shown { (Role::Text, fact.as_str()) } else { (Role::Mask, MASK) };
+        canvas.put_in(row, at, width, role, text);
+    }
+}
+
+/// The verdict, and what else is to be known. Returns the row after it.
+pub fn verdict(canvas: &mut Canvas, row: u16, card: &Card) -> u16 {
+    let Some(verdict) = &card.verdict else { return row };
+    let sure = verdict.confidence == Confidence::Sure;
+    let mut row = canvas.facts(row, "Verdict", if sure { Role::Text } else { Role::Warn }, &verdict.sentence, 2);
+    row = canvas.wrapped(row, 13, canvas.right(), Role::Text, &verdict.because.join(" "), 3);
+    if let Some(question) = &verdict.question {
+        row = canvas.facts(row, "Ask", Role::Strong, &format!("“{question}”"), 2);
+    }
+    row
+}
+
+/// Earlier recoveries of this device, in a sentence.
+pub fn before(model: &Model, card: &Card) -> Option<String> {
+    let last = card.earlier.first()?;
+    let recent = card.earlier.iter().filter(|earlier| since(earlier.at, model.now.wall) <= MONTH).count();
+    let nth = match recent {
+        0 => String::new(),
+        1 => "Second recovery in 30 days. ".into(),
+        2 => "Third recovery in 30 days. ".into(),
+        n => format!("Recovery number {} in 30 days. ", n + 1),
+    };
+    let day = age::day(last.at, &model.setup.zone);
+    Some(format!("{nth}The last: {day}, {}.", lowered(&last.reason)))
+}
+
+/// "Firmware update" inside a sentence; "TPM" stays.
+fn lowered(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), text.chars().nth(1)) {
+        (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+/// The device's objects, from `row`, at `left` columns to the right of the usual place, `focus` with the bar. Returns the row after.
+pub fn objects(model: &Model, canvas: &mut Canvas, row: u16, left: u16, card: &Card, window: Window) -> u16 {
+    for (col, word) in [(3, "Object"), (13, "Join"), (29, "Signed in"), (45, "Keys"), (53, "Verdict")] {
+        canvas.put(row, left + col, Role::Dim, word);
+    }
+    let Some(verdict) = &card.verdict else { return row + 1 };
+    let devices = card.device.iter().chain(card.duplicates.iter().map(|duplicate| &duplicate.device));
+    let lines: Vec<(&Device, &ObjectVerdict)> = devices.zip(&verdict.objects).collect();
+    let mut at = row + 1;
+    for n in window.lines(lines.len()) {
+        let (device, object) = lines[n];
+        if window.focus == Some(n) {
+            canvas.put(at, left + 1, Role::Accent, "▌");
+        }
+        canvas.put(at, left + 3, Role::Text, &format!("{} {}", n + 1, device.object.short()));
+        canvas.put_in(at, left + 13, 15, Role::Text, device.join.words());
+        let seen = device.last_sign_in.map_or_else(|| "never".into(), |at| age::ago(at, model.now.wall));
+        canvas.put_in(at, left + 29, 15, Role::Text, &seen);
+        canvas.put(at, left + 45, Role::Text, &object.keys.to_string());
+        let sure = object.finding == Finding::ThisOne && verdict.confidence == Confidence::Sure;
+        let said = format!("{}{}", object.words(), if sure { ", sure" } else { "" });
+        let warn = said.contains("do not delete");
+        canvas.put(at, left + 53, if warn { Role::Warn } else { Role::Text }, &said);
+        at += 1;
+    }
+    at
+}
+
+/// The device's keys, newest first, the asked one marked. Returns the row after.
+pub fn keys(model: &Model, canvas: &mut Canvas, row: u16, left: u16, card: &Card, window: Window) -> u16 {
+    for (col, word) in [(3, "Key ID"), (13, "Drive"), (29, "Escrowed"), (45, "State")] {
+        canvas.put(row, left + col, Role::Dim, word);
+    }
+    let mut at = row + 1;
+    let range = window.lines(card.keys.len());
+    for n in range.clone() {
+        let key = &card.keys[n];
+        let asked = card.asked == Some(key.id);
+        if window.focus == Some(n) {
+            canvas.put(at, left + 1, Role::Accent, "▌");
+        }
+        canvas.put(at, left + 3, if asked { Role::Strong } else { Role::Text }, &key.id.short());
+        canvas.put_in(at, left + 13, 15, Role::Text, key.volume.words());
+        canvas.put_in(at, left + 29, 13, Role::Text, &age::date(key.escrowed, &model.setup.zone));
+        let standing = standing(&card.keys, key).words();
+        if asked {
+            canvas.put(at, left + 43, Role::Accent, "►");
+            canvas.put(at, left + 45, Role::Strong, &format!("{standing}, the asked one"));
+        } else {
+            canvas.put(at, left + 45, Role::Text, standing);
+        }
+        at += 1;
+    }
+    if range.len() < card.keys.len() {
+        let shown = format!("{} to {} of {}", range.start + 1, range.end, age::count(card.keys.len(), "key"));
+        canvas.put(at, left + 3, Role::Dim, &shown);
+        at += 1;
+    }
+    at
+}
+
+/// The card as it stands open below or beside a screen that has the room.
+pub fn open(model: &Model, canvas: &mut Canvas, after: u16, card: &Card, facts_too: bool, unmasked: bool) {
+    let layout = Layout::of(canvas.cols(), canvas.rows());
+    let (mut row, left, right) = match layout.beside {
+        Some(col) => (10, col - 3, col + 66),
+        None if layout.below => (after + 1, 0, layout.right),
+        None => return,
+    };
+    if facts_too && layout.beside.is_none() {
+        canvas.within(layout.right, |canvas| {
+            row = facts(model, canvas, row, card, None, unmasked);
+            row = verdict(canvas, row, card) + 1;
+        });
+    }
+    canvas.within(right, |canvas| {
+        let room = |row: u16| usize::from((layout.last + 1).saturating_sub(row));
+        if room(row) < 4 {
+            return;
+        }
+        row = objects(model, canvas, row, left, card, Window::open((room(row) / 2).min(8))) + 1;
+        if room(row) > 3 {
+            keys(model, canvas, row, left, card, Window::open(room(row) - 2));
+        }
+    });
+}
+
+/// Which lines of a long list are on screen.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// The line with the bar.
+    pub focus: Option<usize>,
+    /// The line kept in view.
+    pub at: usize,
+    pub most: usize,
+}
+
+impl Window {
+    pub fn open(most: usize) -> Self {
+        Self { focus: None, at: 0, most }
+    }
+
+    pub fn lines(self, of: usize) -> std::ops::Range<usize> {
+        let most = self.most.max(1);
+        let last_start = of.saturating_sub(most);
+        let start = if self.at < most { 0 } else { (self.at + 1 - most).min(last_start) };
+        start..(start + most).min(of)
+    }
+}

@@ -1,0 +1,111 @@
+//! In Windows again: the digits are gone, the rotation has left, the note is ready.
+
+use super::super::{
+    call_desk::CallDesk,
+    canvas::Canvas,
+    footer::Hint,
+    keymap::Action,
+    model::Model,
+    prompt::{self, Prompt},
+    skeleton::{self, Layout},
+    theme::Role,
+};
+use super::card;
+use crate::domain::{
+    age,
+    debt::{Debt, DebtState, RotationState},
+    foreign::printable,
+    work::{Request, call::Close},
+};
+
+pub fn act(model: &mut Model, action: Action) {
+    let deliberate = model.presses.deliberate();
+    let Some(desk) = &mut model.call else { return };
+    match action {
+        Action::GoOn if deliberate && desk.writing.is_none() => {
+            desk.failure = None;
+            let call = desk.call.id;
+            let ask = model.ask(Request::CloseCall(Close { call }));
+            if let Some(desk) = &mut model.call {
+                desk.writing = Some(ask);
+            }
+        }
+        Action::Copy => {
+            if let Some(note) = &desk.note {
+                let text = note.note.text();
+                model.ask(Request::Copy(text));
+            }
+        }
+        _ => {}
+    }
+}
+
+pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
+    let layout = Layout::of(canvas.cols(), canvas.rows());
+    skeleton::status(model, canvas);
+    skeleton::call_title(model, canvas);
+    skeleton::rail(model, canvas, None);
+    canvas.within(layout.right, |canvas| {
+        canvas.fact(10, "Key", Role::Text, "dropped here; to see it again is a new disclosure");
+        let mut row = debt(model, canvas, desk, 11) + 1;
+        if let Some(note) = &desk.note {
+            canvas.put(row, 3, Role::Dim, "Note");
+            for line in note.note.lines.iter().take(usize::from((layout.last + 1).saturating_sub(row))) {
+                canvas.put(row, 13, Role::Text, &printable(line));
+                row += 1;
+            }
+        }
+        if let Some(card) = &desk.card {
+            card::open(model, canvas, row, card, true, desk.is_unmasked(model.setup.policy.mask_facts));
+        }
+        prompt::draw(model, canvas, desk.failure.as_ref().map(Prompt::of));
+    });
+    let notice = desk.writing.is_some().then(|| (Role::Text, format!("{} Writing it down.", model.spinner())));
+    skeleton::foot(model, canvas, notice, &hints(model, desk));
+}
+
+/// The debts of this call, from `row`, live. Returns the row after.
+pub fn debt(model: &Model, canvas: &mut Canvas, desk: &CallDesk, row: u16) -> u16 {
+    let mut row = row;
+    let debts = desk.debts(&model.debts);
+    for (n, debt) in debts.iter().rev().take(2).enumerate() {
+        let label = if n == 0 { "Debt" } else { "" };
+        let (role, first, second) = debt_words(model, debt);
+        row = canvas.facts(row, label, role, &first, 3);
+        if !second.is_empty() {
+            row = canvas.wrapped(row, 13, canvas.right(), Role::Text, &second, 2);
+        }
+    }
+    row
+}
+
+/// How a debt stands, and what that asks of the technician.
+fn debt_words(model: &Model, debt: &Debt) -> (Role, String, String) {
+    let zone = &model.setup.zone;
+    let sentence = debt.sentence(model.now.wall, zone);
+    if !debt.is_open() {
+        let role = if matches!(debt.state, DebtState::Proved { .. }) { Role::Ok } else { Role::Text };
+        let mark = if role == Role::Ok { "√ " } else { "" };
+        return (role, format!("{mark}{}. {sentence}", debt.word()), String::new());
+    }
+    let since = format!("owed since {}.", age::clock(debt.since, zone));
+    match debt.rotation.as_ref().map(|rotation| &rotation.state) {
+        Some(RotationState::Accepted { at }) => {
+            let accepted = format!("{since} Intune accepted the rotation at {}.", age::clock(*at, zone));
+            (Role::Text, accepted, "Now the laptop has to check in. You need not wait for it.".into())
+        }
+        Some(RotationState::Blocked { .. }) => (Role::Warn, format!("× {since} {sentence}"), String::new()),
+        _ => (Role::Text, format!("{since} {sentence}"), String::new()),
+    }
+}
+
+fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
+    let writing = desk.writing.is_some();
+    vec![
+        model.hint(Action::GoOn, "close the call").unless(writing, "writing"),
+        model.hint(Action::Copy, "copy note").unless(desk.note.is_none(), "no note yet"),
+        model.hint(Action::Debts, "debts"),
+        model.hint(Action::Runbook, "runbook"),
+        model.hint(Action::Help, "help"),
+    ]
+}

@@ -1,0 +1,223 @@
+//! Debts (F2): every disclosed key that is owed a replacement, and those just paid.
+
+use super::{
+    super::{
+        canvas::{Canvas, wrap},
+        field::Field,
+        footer::Hint,
+        keymap::{Action, Place},
+        model::Model,
+        prompt::Prompt,
+        skeleton::{self, Layout},
+        theme::Role,
+    },
+    Page,
+};
+use crate::domain::{
+    age,
+    debt::{Debt, DebtId, DebtState, RotationState},
+    moment::since,
+    work::{
+        Failure, Request,
+        debts::{How, Settle},
+    },
+};
+
+#[derive(Debug, Default)]
+pub struct DebtsPage {
+    at: usize,
+    /// Why the selected debt is to be waived, while it is being typed.
+    waiving: Option<(DebtId, Field)>,
+    failure: Option<Failure>,
+}
+
+impl DebtsPage {
+    pub fn place(&self) -> Place {
+        if self.waiving.is_some() { Place::Waive } else { Place::Debts }
+    }
+
+    pub fn field(&mut self) -> Option<&mut Field> {
+        self.waiving.as_mut().map(|(_, field)| field)
+    }
+
+    pub fn failed(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+    }
+}
+
+/// Open ones first, the oldest first; then those that ended, the newest first.
+fn listed(model: &Model) -> Vec<&Debt> {
+    let (mut open, mut ended): (Vec<&Debt>, Vec<&Debt>) = model.debts.iter().partition(|debt| debt.is_open());
+    open.sort_by_key(|debt| debt.since);
+    ended.sort_by_key(|debt| std::cmp::Reverse(debt.since));
+    open.extend(ended);
+    open
+}
+
+fn selected(model: &Model) -> Option<&Debt> {
+    let Some(Page::Debts(page)) = model.pages.last() else { return None };
+    let listed = listed(model);
+    listed.get(page.at.min(listed.len().saturating_sub(1))).copied()
+}
+
+/// Whether a rotation is on its way or done: nothing to hold, nothing to send again.
+fn is_sent(debt: &Debt) -> bool {
+    matches!(
+        debt.rotation.as_ref().map(|rotation| &rotation.state),
+        Some(RotationState::Sending { .. } | RotationState::Accepted { .. } | RotationState::Reported { .. })
+    )
+}
+
+pub fn act(model: &mut Model, action: Action) {
+    let chosen = selected(model).map(|debt| (debt.id, debt.is_open(), is_sent(debt)));
+    let count = model.debts.len();
+    let Some(Page::Debts(page)) = model.pages.last_mut() else { return };
+    page.failure = None;
+    if let Some((debt, field)) = &mut page.waiving {
+        let reason = field.text().trim().to_owned();
+        let debt = *debt;
+        match action {
+            Action::GoOn if !reason.is_empty() => {
+                page.waiving = None;
+                settle(model, debt, How::Waive { reason });
+            }
+            Action::Back => page.waiving = None,
+            _ => {}
+        }
+        return;
+    }
+    match (action, chosen) {
+        (Action::Up, _) => page.at = page.at.saturating_sub(1),
+        (Action::Down, _) => page.at = (page.at + 1).min(count.saturating_sub(1)),
+        (Action::Number(n), _) if n <= count => page.at = n - 1,
+        (Action::TryAgain, Some((debt, true, false))) => settle(model, debt, How::Retry),
+        (Action::Hold, Some((debt, true, false))) => settle(model, debt, How::Hold),
+        (Action::Waive, Some((debt, true, _))) => page.waiving = Some((debt, Field::default())),
+        (Action::Back, _) => {
+            model.pages.pop();
+        }
+        _ => {}
+    }
+}
+
+fn settle(model: &mut Model, debt: DebtId, how: How) {
+    model.ask(Request::SettleDebt(Settle { debt, how }));
+}
+
+pub fn view(model: &Model, canvas: &mut Canvas, page: &DebtsPage) {
+    let layout = Layout::of(canvas.cols(), canvas.rows());
+    skeleton::status(model, canvas);
+    let debts = listed(model);
+    skeleton::title(canvas, "Debts", &summary(model));
+    if debts.is_empty() {
+        canvas.put(7, 3, Role::Text, "Every key read here has been replaced, or none was read.");
+    } else {
+        canvas.within(layout.right, |canvas| table(model, canvas, page, &debts, layout));
+    }
+    canvas.within(layout.right, |canvas| waive_or_failure(canvas, page));
+    skeleton::foot(model, canvas, None, &hints(model, page));
+}
+
+fn summary(model: &Model) -> String {
+    let open = model.debts.iter().filter(|debt| debt.is_open()).count();
+    let today = model.debts.iter().filter(|debt| match debt.state {
+        DebtState::Proved { at, .. } => {
+            let date = |at: jiff::Timestamp| at.to_zoned(model.setup.zone.clone()).date();
+            date(at) == date(model.now.wall)
+        }
+        _ => false,
+    });
+    let proved = match today.count() {
+        0 => String::new(),
+        n => format!(", {n} proved today"),
+    };
+    let order = if open > 1 { " The oldest first." } else { "" };
+    format!("{open} open{proved}.{order}")
+}
+
+fn table(model: &Model, canvas: &mut Canvas, page: &DebtsPage, debts: &[&Debt], layout: Layout) {
+    for (col, word) in [(5, "Key ID"), (15, "Device"), (29, "Ticket"), (43, "Owed"), (51, "State")] {
+        canvas.put(7, col, Role::Dim, word);
+    }
+    let at = page.at.min(debts.len() - 1);
+    let width = usize::from(canvas.right() - 5);
+    let lines: Vec<Vec<String>> =
+        debts.iter().map(|debt| wrap(&debt.sentence(model.now.wall, &model.setup.zone), width)).collect();
+    let height = |n: usize| lines[n].len() + 2;
+    // As many before the selected one as leave it in view.
+    let room = usize::from(layout.last - 7);
+    let first = (0..=at).find(|&first| (first..=at).map(height).sum::<usize>() <= room + 1).unwrap_or(at);
+    let mut row = 8;
+    for n in first..debts.len() {
+        if usize::from(row) + height(n) > usize::from(layout.last) + 2 {
+            canvas.put(row, 5, Role::Dim, &format!("{} more below", debts.len() - n));
+            break;
+        }
+        let after = entry(model, canvas, row, n, debts[n], &lines[n]);
+        if n == at && page.waiving.is_none() {
+            (row..after).for_each(|row| canvas.bar(row, Role::Accent));
+        }
+        row = after + 1;
+    }
+}
+
+fn entry(model: &Model, canvas: &mut Canvas, row: u16, n: usize, debt: &Debt, sentence: &[String]) -> u16 {
+    canvas.put(row, 3, Role::Text, &(n + 1).to_string());
+    canvas.put(row, 5 + u16::from(n >= 9), Role::Strong, &debt.key.short());
+    canvas.put_in(row, 29, 13, Role::Text, debt.ticket.as_str());
+    canvas.put_in(row, 43, 7, Role::Text, &age::short(since(debt.since, model.now.wall)));
+    let (mark, role) = match (&debt.state, debt.is_blocked()) {
+        (DebtState::Proved { .. }, _) => ("√ ", Role::Ok),
+        (_, true) => ("× ", Role::Warn),
+        _ => ("", Role::Text),
+    };
+    let after = canvas.line(row, 51, &[(role, mark), (role, debt.word())]);
+    if debt.device_name.is_right_to_left() {
+        canvas.put(row, after + 2, Role::Text, &debt.device_name.to_string());
+    } else {
+        canvas.put_in(row, 15, 13, Role::Text, &debt.device_name.to_string());
+    }
+    let mut at = row + 1;
+    for line in sentence {
+        canvas.put(at, 5, if debt.is_blocked() { Role::Warn } else { Role::Text }, line);
+        at += 1;
+    }
+    at
+}
+
+fn waive_or_failure(canvas: &mut Canvas, page: &DebtsPage) {
+    if let Some((_, field)) = &page.waiving {
+        canvas.clear(19..=22);
+        canvas.bar(20, Role::Accent);
+        canvas.put(20, 3, Role::Text, "Waive");
+        let (text, cursor) = field.shown();
+        canvas.typed(20, 13, 60, Role::Field, &text, Some(cursor));
+        canvas.put(21, 13, Role::Text, "Why this key will not be replaced. It is written down.");
+    } else if let Some(failure) = &page.failure {
+        canvas.clear(19..=22);
+        let prompt = Prompt::of(failure);
+        canvas.facts(20, &prompt.label, Role::Warn, &prompt.lines.join(" "), 3);
+    }
+}
+
+fn hints(model: &Model, page: &DebtsPage) -> Vec<Hint> {
+    if let Some((_, field)) = &page.waiving {
+        return vec![
+            model.hint(Action::GoOn, "waive").unless(field.text().trim().is_empty(), "no reason"),
+            model.hint(Action::Back, "back"),
+            model.hint(Action::Help, "help"),
+        ];
+    }
+    let mut hints = Vec::new();
+    if let Some(debt) = selected(model) {
+        let ended = !debt.is_open();
+        let sent = is_sent(debt);
+        hints.push(model.hint(Action::TryAgain, "try again").unless(ended, "ended").unless(sent, "sent"));
+        hints.push(model.hint(Action::Hold, "hold").unless(ended, "ended").unless(sent, "sent"));
+        hints.push(model.hint(Action::Waive, "waive").unless(ended, "ended"));
+    }
+    hints.push(model.hint(Action::Back, "back"));
+    hints.push(model.hint(Action::LookAgain, "look again"));
+    hints.push(model.hint(Action::Help, "help"));
+    hints
+}

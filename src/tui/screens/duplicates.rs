@@ -1,0 +1,113 @@
+//! The device's other objects and its key history, in full.
+
+use super::{
+    super::{
+        canvas::Canvas,
+        keymap::Action,
+        model::Model,
+        skeleton::{self, Layout},
+        theme::Role,
+        words,
+    },
+    Page,
+    card::{self, Window},
+};
+use crate::domain::{key::place, work::open_device::Card};
+
+/// Objects shown at once; a device seldom has more.
+const OBJECTS: usize = 5;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Duplicates {
+    part: Part,
+    object: usize,
+    key: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Part {
+    #[default]
+    Objects,
+    Keys,
+}
+
+/// The device whose page this is.
+fn card(model: &Model) -> Option<&Card> {
+    match &model.call {
+        Some(call) => call.card.as_ref(),
+        None => model.find.target_card(),
+    }
+}
+
+pub fn act(model: &mut Model, action: Action) {
+    let Some((objects, keys)) = card(model).map(|card| {
+        let objects = card.verdict.as_ref().map_or(0, |verdict| verdict.objects.len());
+        (objects, card.keys.len())
+    }) else {
+        model.pages.pop();
+        return;
+    };
+    let Some(Page::Duplicates(page)) = model.pages.last_mut() else { return };
+    let (at, last) = match page.part {
+        Part::Objects => (&mut page.object, objects.saturating_sub(1)),
+        Part::Keys => (&mut page.key, keys.saturating_sub(1)),
+    };
+    match action {
+        Action::Up => *at = at.saturating_sub(1),
+        Action::Down => *at = (*at + 1).min(last),
+        Action::NextPart => {
+            page.part = if page.part == Part::Objects { Part::Keys } else { Part::Objects };
+        }
+        Action::Back => {
+            model.pages.pop();
+        }
+        _ => {}
+    }
+}
+
+pub fn view(model: &Model, canvas: &mut Canvas, page: &Duplicates) {
+    let layout = Layout::of(canvas.cols(), canvas.rows());
+    skeleton::status(model, canvas);
+    skeleton::rail(model, canvas, None);
+    if let Some(card) = card(model) {
+        title(model, canvas, card);
+        canvas.within(layout.right, |canvas| body(model, canvas, card, page, layout));
+    }
+    let hints = [
+        model.hint(Action::NextPart, "next part"),
+        model.hint(Action::Down, "move").labelled("↑↓"),
+        model.hint(Action::Back, "back"),
+        model.hint(Action::LookAgain, "look again"),
+        model.hint(Action::Help, "help"),
+    ];
+    skeleton::foot(model, canvas, None, &hints);
+}
+
+fn title(model: &Model, canvas: &mut Canvas, open: &Card) {
+    if model.call.is_some() {
+        skeleton::call_title(model, canvas);
+    } else if let Some(target) = model.find.target() {
+        let rank = place(&open.keys, target.key.id).unwrap_or(target.rank).words();
+        let rest = format!("{}, {rank}", target.key.volume.words());
+        let line = open.device.as_ref().map_or(rest.clone(), |device| card::named(&device.name, &rest));
+        skeleton::title(canvas, &target.key.id.spoken(), &line);
+    }
+}
+
+fn body(model: &Model, canvas: &mut Canvas, open: &Card, page: &Duplicates, layout: Layout) {
+    let window = Window { focus: (page.part == Part::Objects).then_some(page.object), at: page.object, most: OBJECTS };
+    let mut row = card::objects(model, canvas, 10, 0, open, window);
+    if let Some(verdict) = open.verdict.as_ref().filter(|verdict| !verdict.because.is_empty()) {
+        row = canvas.facts(row, "Because", Role::Text, &verdict.because.join(" "), 2);
+    }
+    row += 1;
+    // The escrow row, and the one that counts a list too long for the screen.
+    let most = usize::from((layout.last + 1).saturating_sub(row + 3));
+    let window = Window { focus: (page.part == Part::Keys).then_some(page.key), at: page.key, most };
+    row = card::keys(model, canvas, row, 0, open, window);
+    canvas.fact(row, "Escrow", Role::Text, open.escrow.words());
+    if let Some(key) = open.asked_key().filter(|_| row < layout.last) {
+        let when = words::drive_and_date(model, key.volume, key.escrowed);
+        canvas.fact(row + 1, "Asked", Role::Dim, &format!("{}, {when}", key.id));
+    }
+}

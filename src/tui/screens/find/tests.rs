@@ -1,0 +1,294 @@
+use rstest::rstest;
+
+use super::*;
+use crate::{
+    domain::{
+        device::{DeviceId, DeviceSummary, Join},
+        key::Volume,
+        work::{Kind, News, Outcome, sync_index::Listing},
+    },
+    tui::{
+        Effect, Msg,
+        tests::{Desk, asked, assert_screen, debt, failure},
+    },
+};
+use crate::domain::debt::RotationState;
+
+fn opens(request: &Request) -> bool {
+    matches!(request, Request::OpenDevice(_))
+}
+
+fn looks_up(request: &Request) -> bool {
+    matches!(request, Request::LookUp(_))
+}
+
+#[test]
+fn the_empty_desk() {
+    assert_screen!(Desk::open());
+}
+
+#[test]
+fn the_empty_desk_of_the_demo_tells_what_to_type() {
+    let mut desk = Desk::demo();
+    let now = desk.now.wall;
+    let sent = RotationState::Accepted { at: now - jiff::SignedDuration::from_mins(6) };
+    let owed = debt(0xC70E_55A1, "HVC-LT-0098", "0047790", Duration::from_mins(7), now, sent);
+    desk.news(News::Debts(vec![owed]));
+    desk.news(News::Listing(Listing { keys: 180, running: true, ..Listing::default() }));
+    assert_screen!(desk);
+}
+
+#[test]
+fn several_matches() {
+    let mut desk = Desk::open();
+    desk.type_text("4f2b");
+    assert_screen!(desk);
+}
+
+#[test]
+fn in_the_list_numbers_choose() {
+    let mut desk = Desk::open();
+    desk.type_text("4f2b");
+    desk.press("down down");
+    assert_screen!(desk);
+    let effects = desk.press("2");
+    desk.wait(200);
+    assert!(effects.is_empty(), "the device opens after a moment: {effects:?}");
+    assert!(desk.shows("Four more characters to hear"));
+    assert!(desk.shows("HVC-LT-0421, Entra joined"));
+}
+
+#[test]
+fn a_letter_in_the_list_belongs_to_the_box() {
+    let mut desk = Desk::open();
+    desk.type_text("4f2b");
+    desk.press("down e");
+    assert!(desk.row(4).contains("4F2B E"));
+}
+
+#[test]
+fn one_match_opens_its_device_before_the_eighth_character() {
+    let mut desk = Desk::open();
+    desk.hold(opens);
+    desk.type_text("4F2B9");
+    assert!(desk.open.is_empty());
+    desk.wait(160);
+    desk.release();
+    desk.type_text("1");
+    assert_screen!(desk);
+}
+
+#[test]
+fn typing_on_puts_the_opening_off() {
+    let mut desk = Desk::open();
+    desk.type_text("4F2B9");
+    desk.wait(100);
+    desk.effects.clear();
+    desk.send(Msg::Key(crate::tui::KeyPress { key: crokey::key!(1), repeat: false }));
+    desk.wait(100);
+    assert!(!asked(&desk.effects).iter().any(|request| opens(request)));
+    desk.wait(60);
+    assert!(asked(&desk.effects).iter().any(|request| opens(request)));
+}
+
+#[test]
+fn a_device_being_opened_is_dropped_when_another_is_meant() {
+    let mut desk = Desk::open();
+    desk.hold(opens);
+    desk.type_text("4F2B9");
+    desk.wait(200);
+    let ask = desk.ask(opens);
+    let effects = desk.press("backspace e");
+    assert!(effects.contains(&Effect::Cancel { ask }), "{effects:?}");
+}
+
+#[test]
+fn with_all_eight_heard_enter_opens_the_call() {
+    let mut desk = Desk::open();
+    desk.type_text("4F2B91C0");
+    desk.wait(200);
+    assert_screen!(desk);
+    let effects = desk.press("enter");
+    let [Request::OpenCall(open)] = asked(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!((open.heard, open.key.short().as_str(), open.volume), (8, "4F2B91C0", Volume::OperatingSystem));
+    assert_eq!(open.device_name.raw(), "HVC-LT-0421");
+}
+
+#[test]
+fn enter_before_all_eight_says_what_is_missing() {
+    let mut desk = Desk::open();
+    desk.type_text("4F2B91");
+    desk.wait(200);
+    assert!(desk.press("enter").is_empty());
+    assert!(desk.row(23).contains("Two more characters to hear"));
+}
+
+#[test]
+fn enter_right_after_the_eighth_waits_for_the_device() {
+    let mut desk = Desk::open();
+    desk.hold(opens);
+    desk.type_text("4F2B91C0");
+    assert!(desk.press("enter").is_empty());
+    desk.wait(200);
+    assert!(desk.shows("Opening the device"));
+    desk.effects.clear();
+    desk.release();
+    assert!(asked(&desk.effects).iter().any(|request| matches!(request, Request::OpenCall(_))));
+}
+
+#[test]
+fn a_key_id_nobody_has_says_where_it_may_be() {
+    let mut desk = Desk::open();
+    desk.type_text("4F2B91C7");
+    desk.wait(500);
+    assert_screen!(desk);
+}
+
+#[test]
+fn a_name_is_looked_up_at_entra_by_itself_after_a_pause() {
+    let mut desk = Desk::open();
+    desk.hold(looks_up);
+    desk.type_text("mara.voss");
+    assert!(desk.open.iter().all(|(_, request)| !looks_up(request)));
+    desk.wait(450);
+    assert!(desk.shows("Asking Entra for mara.voss"));
+    assert_screen!(desk);
+    let ask = desk.ask(looks_up);
+    assert!(desk.press("esc").contains(&Effect::Cancel { ask }));
+}
+
+fn found_by(name: &str, because: &str) -> DeviceMatch {
+    let id = DeviceId(uuid::Uuid::from_u128(0x003c_1e4a));
+    DeviceMatch {
+        device: DeviceSummary { id, name: name.into(), join: Join::EntraJoined },
+        because: because.into(),
+        keys: 3,
+    }
+}
+
+#[test]
+fn devices_are_chosen_and_their_keys_by_reading_an_id() {
+    let mut desk = Desk::open();
+    desk.world.beyond = vec![found_by("HVC-LT-0421", "mara.voss@harborview.example")];
+    desk.type_text("mara.voss");
+    desk.wait(450);
+    assert_screen!(desk);
+    let effects = desk.press("down enter");
+    assert!(matches!(asked(&effects)[..], [Request::OpenDevice(OpenDevice { asked: None, .. })]));
+    insta::assert_snapshot!("the_keys_of_a_chosen_device", crate::tui::tests::picture(&desk));
+    desk.type_text("4f2b91c0");
+    assert!(desk.shows("All eight heard"));
+    let effects = desk.press("enter");
+    assert!(matches!(asked(&effects)[..], [Request::OpenCall(_), ..]));
+}
+
+#[test]
+fn esc_goes_one_step_back_each_time() {
+    let mut desk = Desk::open();
+    desk.world.beyond = vec![found_by("HVC-LT-0421", "serial 7KQ2M")];
+    desk.type_text("7kq2m");
+    desk.wait(450);
+    desk.press("down enter a 1");
+    desk.press("esc");
+    assert!(desk.shows("3 keys on HVC-LT-0421. Type the key ID"));
+    desk.press("esc");
+    assert!(desk.row(4).contains("7kq2m"));
+    desk.press("esc");
+    assert!(desk.shows("Type what the caller reads"));
+}
+
+#[test]
+fn what_is_neither_key_nor_name_says_so() {
+    let mut desk = Desk::open();
+    desk.type_text("??!");
+    assert!(desk.row(5).contains("This is no key ID and no name."));
+}
+
+#[test]
+fn a_pasted_recovery_screen_yields_its_key_id() {
+    let mut desk = Desk::open();
+    let screen = "BitLocker recovery\nRecovery key ID:\n4F2B91C0-6E1D-4C0B-9F7A-0B5D8B3C2A11\nesc";
+    desk.send(Msg::Paste(screen.into()));
+    desk.wait(200);
+    assert!(desk.shows("One key on one device. All eight heard."));
+}
+
+#[test]
+fn a_huge_paste_is_answered_in_a_sentence_and_nothing_is_kept() {
+    let mut desk = Desk::open();
+    desk.send(Msg::Paste("é!".repeat(5 * 1024 * 1024)));
+    assert!(desk.row(5).contains("10,485,760 characters were pasted: no key ID and no name among them."));
+    desk.type_text("4");
+    assert!(!desk.shows("were pasted"));
+}
+
+#[test]
+fn a_name_that_attacks_the_terminal_is_written_out() {
+    let mut desk = Desk::open();
+    let mut hostile = found_by("HVC\u{1b}[2J\u{202e}-LT", "serial \u{7}1");
+    hostile.device.id = DeviceId(uuid::Uuid::from_u128(1));
+    let wide = found_by("診察室の端末-0421-とても長い名前のデバイスです", "serial 2");
+    let mut right_to_left = found_by("מחשב-0421", "serial 3");
+    right_to_left.device.id = DeviceId(uuid::Uuid::from_u128(3));
+    desk.world.beyond = vec![hostile, wide, right_to_left];
+    desk.type_text("serial");
+    desk.wait(450);
+    assert_screen!(desk);
+}
+
+#[rstest]
+#[case(Kind::Unreachable, "Entra cannot be reached.")]
+#[case(Kind::Refused, "Your role may not list devices.")]
+fn a_failure_stands_over_the_card_and_goes_with_the_next_key(#[case] kind: Kind, #[case] said: &str) {
+    let mut desk = Desk::open();
+    desk.hold(looks_up);
+    desk.type_text("mara.voss");
+    desk.wait(450);
+    desk.answer(looks_up, Err(failure(kind, said)));
+    assert!(desk.row(17).contains(said));
+    desk.press("x");
+    assert!(!desk.shows(said));
+}
+
+#[test]
+fn a_stale_answer_is_dropped() {
+    let mut desk = Desk::open();
+    desk.hold(|request| matches!(request, Request::Find(_)));
+    desk.type_text("4F2B");
+    let ask = desk.ask(|request| matches!(request, Request::Find(_)));
+    desk.type_text("91C0");
+    let found = Found { keys: desk.world.keys.clone(), keys_total: 3, keys_devices: 3, devices: Vec::new() };
+    desk.send(Msg::Answer { ask, result: Ok(Outcome::Found(found)) });
+    assert!(!desk.shows("HVC-LT-1180"));
+}
+
+#[test]
+fn calls_left_behind_and_what_recovery_did_stand_on_the_empty_desk() {
+    let mut desk = Desk::in_call();
+    desk.press("f4");
+    desk.wait(7000);
+    desk.model.recovered = vec!["Call 16 ended while a key was asked for: Entra may have recorded a read.".into()];
+    assert_screen!(desk);
+}
+
+#[test]
+fn nothing_is_awaited_on_an_idle_desk() {
+    let desk = Desk::open();
+    assert_eq!(desk.model.next_deadline(desk.now), None);
+}
+
+#[test]
+fn a_tall_window_opens_objects_and_keys_below_the_card() {
+    let mut desk = Desk::sized(120, 40);
+    desk.type_text("4F2B91C0");
+    desk.wait(200);
+    assert_screen!(desk);
+}
+
+#[test]
+fn a_wide_window_opens_them_beside_the_card() {
+    let mut desk = Desk::sized(200, 60);
+    desk.type_text("4F2B91C0");
+    desk.wait(200);
+    assert_screen!(desk);
+}

@@ -1,0 +1,439 @@
+//! What the desk draws between calls.
+
+use std::time::Duration;
+
+use super::{
+    super::{
+        super::{
+            call_desk::one_line,
+            canvas::{Canvas, wrap},
+            footer::Hint,
+            keymap::Action,
+            model::Model,
+            prompt::{self, Prompt},
+            skeleton::{self, Layout},
+            theme::Role,
+            words,
+        },
+        card::{self, Window},
+    },
+    Find, Target,
+    keys::shows_list,
+};
+use crate::domain::{
+    age,
+    foreign::printable,
+    key_id::KeyPrefix,
+    work::{
+        Request,
+        find::{DeviceMatch, KeyMatch},
+    },
+};
+
+/// What was paid is shown for so long.
+const PROVED_FOR: Duration = Duration::from_hours(1);
+
+pub fn view(model: &Model, canvas: &mut Canvas) {
+    let find = &model.find;
+    let layout = Layout::of(canvas.cols(), canvas.rows());
+    skeleton::status(model, canvas);
+    the_box(model, canvas);
+    let target = find.target();
+    skeleton::rail(model, canvas, say(model, target.as_ref()));
+    canvas.within(layout.right, |canvas| body(model, canvas, target.as_ref(), layout));
+    let own = find.failure.as_ref().map(Prompt::of).or_else(|| refused(model));
+    canvas.within(layout.right, |canvas| prompt::draw(model, canvas, own));
+    let first_time = model.setup.demo && find.field.is_empty() && model.incoming.is_some() && model.call.is_none();
+    let notice = first_time
+        .then(|| (Role::Text, "First time? Type what the caller says, then Enter.".to_owned()))
+        .filter(|_| find.device.is_none());
+    skeleton::foot(model, canvas, notice, &hints(model, target.as_ref()));
+}
+
+fn say<'a>(model: &'a Model, target: Option<&Target>) -> Option<&'a str> {
+    let find = &model.find;
+    let aside = &model.runbook.aside;
+    match target {
+        Some(_) if find.missing() > 0 => Some(&aside.go_on),
+        Some(_) => None,
+        None if is_not_found(model) => Some(&aside.not_found),
+        None => None,
+    }
+}
+
+/// R4 and R5.
+fn the_box(model: &Model, canvas: &mut Canvas) {
+    let find = &model.find;
+    let focused = find.list.is_none() && !model.session.is_renewing();
+    if focused {
+        canvas.bar(4, Role::Accent);
+        canvas.bar(5, Role::Accent);
+    }
+    let (text, cursor) = find.shown();
+    canvas.typed(4, 3, 76, Role::Strong, &text, focused.then_some(cursor));
+    let (role, said) = answer(model);
+    canvas.put(5, 3, role, &said);
+}
+
+/// What stands right below what was typed.
+fn answer(model: &Model) -> (Role, String) {
+    let find = &model.find;
+    if let Some(length) = find.odd_paste {
+        let said = format!("{} were pasted: no key ID and no name among them.", age::count(length, "character"));
+        return (Role::Warn, said);
+    }
+    if let Some(chosen) = &find.device
+        && find.target().is_none()
+    {
+        return device_answer(model, chosen);
+    }
+    if find.field.is_empty() && find.pinned.is_none() {
+        return (Role::Text, "Type what the caller reads, or a device, serial or user.".into());
+    }
+    if find.target().is_some() {
+        let heard = match find.missing() {
+            0 => "All eight heard.".into(),
+            n => format!("{} to hear.", words::more_characters(n)),
+        };
+        return (Role::Text, format!("One key on one device. {heard}"));
+    }
+    if find.query.is_empty() {
+        return (Role::Warn, "This is no key ID and no name. Type what the caller reads, or a name.".into());
+    }
+    let (keys, on) = find.totals();
+    let devices = find.devices().len();
+    match (keys, devices) {
+        (0, 0) => not_found_answer(model),
+        (0, n) => (Role::Text, format!("{}. ↓ chooses.", age::count(n, "device"))),
+        (keys, 0) => {
+            (Role::Text, format!("{} on {}. Keep typing.", age::count(keys, "key"), age::count(on, "device")))
+        }
+        (keys, n) => (Role::Text, format!("{}, {}. Keep typing.", age::count(keys, "key"), age::count(n, "device"))),
+    }
+}
+
+fn device_answer(model: &Model, chosen: &super::Chosen) -> (Role, String) {
+    let name = &chosen.device.device.name;
+    let Some(card) = &chosen.card else {
+        return (Role::Text, format!("{} Asking Entra for the keys of {name}", model.spinner()));
+    };
+    let matching = model.find.keys().len();
+    let said = match (card.keys.len(), matching, model.find.field.is_empty()) {
+        (0, ..) => format!("Entra has no key of {name}."),
+        (n, _, true) => format!("{} on {name}. Type the key ID the caller reads.", age::count(n, "key")),
+        (n, 0, false) => format!("None of the {} on {name} starts so.", age::count(n, "key")),
+        (_, m, false) => format!("{} on {name}. Keep typing.", age::count(m, "key")),
+    };
+    (Role::Text, said)
+}
+
+fn not_found_answer(model: &Model) -> (Role, String) {
+    let find = &model.find;
+    if is_asking(model) {
+        let what = find.query.text.as_deref().map(printable).unwrap_or_default();
+        return (Role::Text, format!("{} Asking Entra for {what}. Esc stops.", model.spinner()));
+    }
+    match (find.reads_as_key(), &find.query.text) {
+        (Some(prefix), _) => (Role::Warn, format!("No key starts with {}.", prefix.spoken())),
+        (None, Some(text)) if find.looked_up.is_some() => {
+            (Role::Warn, format!("No device, serial or user here is called {}.", printable(text)))
+        }
+        (None, Some(text)) => (Role::Text, format!("{}: not in the list, Entra is asked.", printable(text))),
+        (None, None) => (Role::Text, String::new()),
+    }
+}
+
+fn is_asking(model: &Model) -> bool {
+    model.asks.any(|request| matches!(request, Request::LookUp(_)))
+}
+
+fn is_not_found(model: &Model) -> bool {
+    let find = &model.find;
+    let answered = find.found.as_ref().is_some_and(|(query, _)| *query == find.query);
+    find.device.is_none() && !find.query.is_empty() && answered && find.listed() == 0 && !is_asking(model)
+}
+
+fn body(model: &Model, canvas: &mut Canvas, target: Option<&Target>, layout: Layout) {
+    let find = &model.find;
+    if let Some(target) = target {
+        one_match(model, canvas, target);
+    } else if find.device.is_some() {
+        device_keys(model, canvas, layout);
+    } else if find.field.is_empty() {
+        empty(model, canvas);
+    } else if is_not_found(model) && !find.query.is_empty() {
+        not_found(model, canvas);
+    } else if find.listed() > 0 {
+        matches(model, canvas, layout);
+    }
+}
+
+fn empty(model: &Model, canvas: &mut Canvas) {
+    let mut row = 10;
+    if let Some(caller) = &model.incoming {
+        row = canvas.facts(row, "Caller", Role::Text, &format!("“{}”", printable(&caller.says)), 4) + 1;
+    }
+    let start = row;
+    for said in model.recovered.iter().take(2) {
+        row = canvas.facts(row, "Recovered", Role::Warn, &printable(said), 2);
+    }
+    for (n, call) in model.calls.iter().take(2).enumerate() {
+        let label = if n == 0 { "Parked" } else { "" };
+        let more = model.calls.len() - 2.min(model.calls.len());
+        let more = if n == 1 && more > 0 { format!("; {more} more: F3") } else { String::new() };
+        canvas.fact(row, label, Role::Text, &format!("{}{more}", one_line(call, model.now.wall)));
+        row += 1;
+    }
+    let owed: Vec<_> = model.debts.iter().filter(|debt| debt.is_open()).collect();
+    for (n, debt) in owed.iter().take(2).enumerate() {
+        let label = if n == 0 { "Owed" } else { "" };
+        let more = owed.len() - 2.min(owed.len());
+        let more = if n == 1 && more > 0 { format!("; {more} more: F2") } else { String::new() };
+        let role = if debt.is_blocked() { Role::Warn } else { Role::Text };
+        canvas.fact(row, label, role, &format!("{}{more}", words::owed(debt, model.now.wall)));
+        row += 1;
+    }
+    if let Some(debt) = words::just_proved(&model.debts, model.now.wall, PROVED_FOR) {
+        let said = format!("√ {}: {}", debt.device_name, debt.sentence(model.now.wall, &model.setup.zone));
+        row = canvas.facts(row, "Paid", Role::Ok, &said, 2);
+    }
+    if row > start {
+        row += 1;
+    }
+    let listing = &model.listing;
+    if let Some(stopped) = listing.stopped.as_ref().filter(|_| !listing.running) {
+        canvas.facts(row, "List", Role::Warn, &format!("× {} F5 starts it again.", printable(stopped)), 3);
+    } else if listing.complete_since.is_none() {
+        canvas.fact(row, "List", Role::Text, "Still filling. Names, serials and users work: Entra is asked.");
+    }
+}
+
+fn one_match(model: &Model, canvas: &mut Canvas, target: &Target) {
+    let unmasked = !model.setup.policy.mask_facts;
+    let mut row = if let Some(open) = model.find.target_card() {
+        let row = card::facts(model, canvas, 10, open, Some((&target.key, target.rank)), unmasked);
+        let row = card::verdict(canvas, row + 1, open) + 1;
+        match card::before(model, open) {
+            Some(said) => canvas.facts(row, "Before", Role::Text, &said, 2) + 1,
+            None => row,
+        }
+    } else {
+        opening(model, canvas, target)
+    };
+    if let Some(open) = model.find.target_card() {
+        if let Some(why) = &open.managed_failure {
+            row = canvas.facts(row, "Intune", Role::Warn, &format!("× {}", printable(why)), 2);
+        }
+        card::open(model, canvas, row, open, false, unmasked);
+    }
+}
+
+fn opening(model: &Model, canvas: &mut Canvas, target: &Target) -> u16 {
+    let listed = model.find.keys().into_iter().find(|found| found.key.id == target.key.id);
+    let name = listed.and_then(|found| found.device).map(|device| card::named(&device.name, device.join.words()));
+    canvas.fact(10, "Device", Role::Strong, &name.unwrap_or_else(|| "not in the list yet".into()));
+    let drive = words::drive_and_date(model, target.key.volume, target.key.escrowed);
+    canvas.fact(11, "Key", Role::Text, &format!("{}, {drive}, {}", target.key.id.short(), target.rank.words()));
+    canvas.fact(13, "Entra", Role::Text, &format!("{} Opening the device", model.spinner()));
+    15
+}
+
+fn device_keys(model: &Model, canvas: &mut Canvas, layout: Layout) {
+    let Some(open) = model.find.device.as_ref().and_then(|chosen| chosen.card.as_ref()) else { return };
+    let unmasked = !model.setup.policy.mask_facts;
+    let row = card::facts(model, canvas, 10, open, None, unmasked) + 1;
+    if open.keys.is_empty() {
+        canvas.fact(row, "Escrow", Role::Warn, open.escrow.words());
+        return;
+    }
+    key_table(model, canvas, row, layout.last, &model.find.keys(), 0);
+}
+
+fn matches(model: &Model, canvas: &mut Canvas, layout: Layout) {
+    let keys = model.find.keys();
+    let devices = model.find.devices();
+    let mut row = 10;
+    if !keys.is_empty() {
+        // With devices below, the keys leave them half the room.
+        let last = if devices.is_empty() { layout.last } else { layout.last - 6 };
+        row = key_table(model, canvas, row, last, &keys, model.find.totals().0) + 1;
+    }
+    if !devices.is_empty() {
+        device_table(model, canvas, row, layout.last, &devices, keys.len());
+    }
+}
+
+/// Keys from `row`; `total` says how many there are beyond those known.
+fn key_table(model: &Model, canvas: &mut Canvas, row: u16, last: u16, keys: &[KeyMatch], total: usize) -> u16 {
+    for (col, word) in [(3, "Key ID"), (13, "Device"), (33, "Drive"), (45, "Escrowed"), (61, "Place")] {
+        canvas.put(row, col, Role::Dim, word);
+    }
+    let selected = model.find.list.filter(|line| *line < keys.len());
+    let total = total.max(keys.len());
+    let room = usize::from((last + 1).saturating_sub(row + 1));
+    let most = if total > room { room - 1 } else { room };
+    let range = Window { focus: selected, at: selected.unwrap_or(0), most }.lines(keys.len());
+    let mut at = row + 1;
+    for n in range.clone() {
+        if selected == Some(n) {
+            canvas.bar(at, Role::Accent);
+        }
+        key_row(model, canvas, at, &keys[n]);
+        at += 1;
+    }
+    if total > range.len() {
+        let said = format!("{} to {} of {}", range.start + 1, range.end, age::count(total, "key"));
+        canvas.put(at, 3, Role::Dim, &said);
+        at += 1;
+    }
+    at
+}
+
+fn key_row(model: &Model, canvas: &mut Canvas, row: u16, found: &KeyMatch) {
+    let short = found.key.id.short();
+    let typed = model.find.reads_as_key().map_or(0, KeyPrefix::heard).min(short.len());
+    canvas.line(row, 3, &[(Role::Strong, &short[..typed]), (Role::Text, &short[typed..])]);
+    canvas.put_in(row, 33, 11, Role::Text, found.key.volume.words());
+    canvas.put_in(row, 45, 15, Role::Text, &age::date(found.key.escrowed, &model.setup.zone));
+    let after = canvas.put(row, 61, Role::Text, &found.place.words());
+    match &found.device {
+        Some(device) if device.name.is_right_to_left() => {
+            canvas.put(row, after + 2, Role::Text, &device.name.to_string());
+        }
+        Some(device) => {
+            canvas.put_in(row, 13, 19, Role::Text, &device.name.to_string());
+        }
+        None => {
+            canvas.put(row, 13, Role::Dim, "not listed");
+        }
+    }
+}
+
+fn device_table(model: &Model, canvas: &mut Canvas, row: u16, last: u16, devices: &[&DeviceMatch], before: usize) {
+    for (col, word) in [(3, "Device"), (33, "Join"), (49, "Keys"), (57, "Found by")] {
+        canvas.put(row, col, Role::Dim, word);
+    }
+    let selected = model.find.list.and_then(|line| line.checked_sub(before));
+    let most = usize::from((last + 1).saturating_sub(row + 1));
+    let window = Window { focus: selected, at: selected.unwrap_or(0), most };
+    for (n, at) in window.lines(devices.len()).zip(row + 1..) {
+        let found = devices[n];
+        if selected == Some(n) {
+            canvas.bar(at, Role::Accent);
+        }
+        canvas.put_in(at, 33, 15, Role::Text, found.device.join.words());
+        canvas.put(at, 49, Role::Text, &found.keys.to_string());
+        let because = if found.because.is_empty() { "name".into() } else { printable(&found.because) };
+        let name = found.device.name.to_string();
+        if found.device.name.is_right_to_left() {
+            let after = canvas.put(at, 57, Role::Text, &because);
+            canvas.put(at, after + 2, Role::Strong, &name);
+        } else {
+            canvas.put(at, 57, Role::Text, &because);
+            canvas.put_in(at, 3, 29, Role::Strong, &name);
+        }
+    }
+}
+
+fn not_found(model: &Model, canvas: &mut Canvas) {
+    let listing = &model.listing;
+    let mut looked = match (listing.complete_since, listing.running) {
+        (Some(at), _) => format!("in the whole list, begun {}", age::ago(at, model.now.wall)),
+        (None, true) => format!("in {}, the list is still filling", age::count(listing.keys, "key")),
+        (None, false) => "nowhere yet: there is no list".into(),
+    };
+    if model.find.looked_up.as_ref().is_some_and(|(query, _)| *query == model.find.query) {
+        looked += "; at Entra just now";
+    }
+    canvas.fact(10, "Looked", Role::Text, &looked);
+    if model.find.reads_as_key().is_none() {
+        canvas.fact(12, "Next", Role::Text, "Type part of the name, the serial on the sticker, or the user.");
+        return;
+    }
+    const MAYBE: [&str; 5] = [
+        "aka.ms/myrecoverykey on the screen: a personal account has it.",
+        "A unit your role does not list: Cloud Operations can look.",
+        "A hybrid laptop: only on-premises AD has it.",
+        "Device deleted in Entra, its keys with it.",
+        "No Key ID on the screen: it is not BitLocker.",
+    ];
+    canvas.put(12, 3, Role::Dim, "Maybe");
+    for ((row, n), line) in (12..).zip(1..).zip(MAYBE) {
+        canvas.put(row, 13, Role::Text, &format!("{n} {line}"));
+    }
+    canvas.fact(18, "Next", Role::Text, "Type the name, serial or user: Entra is asked directly.");
+}
+
+/// The caller of the call that just ended could not be verified.
+fn refused(model: &Model) -> Option<Prompt> {
+    let closed = model.find.refused.as_ref()?;
+    let say = format!("Say “{}”", model.runbook.aside.not_verified);
+    let width = 67;
+    let mut lines = wrap(&say, width);
+    lines.push(format!("Call {} is closed, no key was read.", closed.call.number));
+    Some(Prompt { label: "Refused".into(), lines, role: Role::Text })
+}
+
+pub fn hints(model: &Model, target: Option<&Target>) -> Vec<Hint> {
+    let find = &model.find;
+    if model.session.is_renewing() {
+        return super::super::sign_in::hints(model);
+    }
+    let mut hints = Vec::new();
+    if let Some(line) = find.list {
+        let last = find.listed();
+        hints.push(model.hint(Action::GoOn, "take it"));
+        hints.push(model.hint(Action::Choose, "choose").labelled(format!("1-{}", last.clamp(1, 9))));
+        hints.push(model.hint(Action::Down, "move").labelled("↑↓").unless(last < 2 && line == 0, "only one"));
+        hints.push(model.hint(Action::Back, "back"));
+    } else if target.is_some() {
+        let missing = find.missing();
+        let more = format!("{missing} more character{}", if missing == 1 { "" } else { "s" });
+        let opening = find.target_card().is_none();
+        hints.push(model.hint(Action::GoOn, "verify caller").unless(missing > 0, more));
+        hints.push(model.hint(Action::NextPart, "duplicates, history").unless(opening, "opening"));
+        if missing == 0 {
+            hints.push(model.hint(Action::Back, "back"));
+            hints.push(model.hint(Action::LookAgain, "look again"));
+        }
+    } else if find.field.is_empty() && find.device.is_none() {
+        hints.push(model.hint(Action::GoOn, "open").unless(true, "nothing typed"));
+        hints.push(model.hint(Action::Debts, "debts"));
+        hints.push(model.hint(Action::Calls, "calls"));
+        hints.push(model.hint(Action::Permissions, "permissions"));
+    } else {
+        let listed = find.listed();
+        let why = match listed {
+            0 => "no match".into(),
+            n => format!("{} match", find.totals().0.max(n)),
+        };
+        hints.push(model.hint(Action::GoOn, "open").unless(true, why));
+        if listed > 0 && shows_list(find) {
+            hints.push(model.hint(Action::Down, "choose"));
+        }
+        hints.push(model.hint(Action::Back, "back"));
+        hints.push(model.hint(Action::LookAgain, "look again"));
+        if listed == 0 {
+            hints.push(model.hint(Action::Runbook, "runbook"));
+        }
+    }
+    hints.push(model.hint(Action::Help, "help"));
+    hints
+}
+
+impl Find {
+    /// What the box shows: a bare key ID in fours, anything else as typed; and the cursor in it.
+    fn shown(&self) -> (String, usize) {
+        let text = self.field.text();
+        let at_end = self.field.cursor() == text.chars().count();
+        let bare = !text.is_empty() && text.len() <= 8 && text.chars().all(|c| c.is_ascii_hexdigit());
+        match self.reads_as_key() {
+            Some(prefix) if bare && at_end => {
+                let spoken = prefix.spoken();
+                let end = spoken.len();
+                (spoken, end)
+            }
+            _ => self.field.shown(),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Help (F1), from the key table.
+
+use super::super::{
+    canvas::Canvas,
+    keymap::{Action, Place},
+    model::Model,
+    skeleton,
+    theme::Role,
+};
+
+pub fn act(model: &mut Model, action: Action) {
+    if action == Action::Back {
+        model.pages.pop();
+    }
+}
+
+pub fn view(model: &Model, canvas: &mut Canvas) {
+    let place = model.place_below();
+    let on_stage = matches!(place, Place::Stage | Place::Concealed);
+    if !on_stage {
+        skeleton::status(model, canvas);
+    }
+    let summary = if on_stage { "The key is concealed while this page is open." } else { "What the keys do." };
+    skeleton::title(canvas, &format!("Help: {}", name(place)), summary);
+    canvas.put(7, 3, Role::Dim, "Here");
+    canvas.put(7, 37, Role::Dim, "Everywhere");
+    let here: Vec<(String, &str)> =
+        model.keymap.here(if on_stage { Place::Stage } else { place }).map(|b| (b.label(), b.help.as_str())).collect();
+    for ((label, help), row) in here.iter().zip(8..) {
+        canvas.put(row, 3, Role::Accent, label);
+        canvas.put_in(row, 13, 23, Role::Text, help);
+    }
+    if here.is_empty() {
+        let said = if place.is_field() { "characters" } else { "nothing of its own" };
+        canvas.put(8, 3, Role::Text, said);
+        if place.is_field() {
+            canvas.put(8, 14, Role::Text, "go into the field");
+        }
+    }
+    let everywhere: Vec<_> = model.keymap.here(Place::Everywhere).collect();
+    for (binding, row) in everywhere.iter().zip(8..) {
+        canvas.put(row, 37, Role::Accent, &binding.label());
+        canvas.put(row, 45, Role::Text, &binding.help);
+    }
+    if on_stage {
+        canvas.put(22, 3, Role::Strong, "Say “four, four”, never “double four”.");
+    }
+    let hints = [model.hint(Action::Back, "back"), model.hint(Action::Runbook, "runbook")];
+    skeleton::foot(model, canvas, None, &hints);
+}
+
+fn name(place: Place) -> &'static str {
+    match place {
+        Place::Everywhere | Place::Help | Place::Small | Place::Quit => "keydesk",
+        Place::SignIn => "signing in",
+        Place::Find => "the box",
+        Place::Matches => "choosing a match",
+        Place::Duplicates => "duplicates and history",
+        Place::Claim => "what the caller says",
+        Place::How => "how the caller was verified",
+        Place::Ticket => "ticket",
+        Place::Reasons => "reason",
+        Place::Read => "the key",
+        Place::Stage | Place::Concealed => "reading aloud",
+        Place::Close => "closing the call",
+        Place::Debts | Place::Waive => "debts",
+        Place::Calls => "calls",
+        Place::Permissions => "permissions",
+        Place::Runbook => "runbook",
+        Place::Stop => "stopped",
+    }
+}

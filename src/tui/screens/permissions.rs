@@ -1,0 +1,60 @@
+//! Permissions (F6): what the signed-in technician can do here, why not, and who can help.
+
+use super::super::{
+    canvas::Canvas,
+    keymap::Action,
+    model::Model,
+    skeleton::{self, Layout},
+    theme::Role,
+};
+use crate::domain::{
+    capability::{Feature, Light},
+    foreign::printable,
+};
+
+pub fn act(model: &mut Model, action: Action) {
+    if action == Action::Back {
+        model.pages.pop();
+    }
+}
+
+pub fn view(model: &Model, canvas: &mut Canvas) {
+    let layout = Layout::of(canvas.cols(), canvas.rows());
+    skeleton::status(model, canvas);
+    let who = model.session.technician().map_or_else(
+        || "Nobody is signed in.".to_owned(),
+        |technician| format!("What {} can do at {}.", technician.upn, model.session.tenant_name()),
+    );
+    skeleton::title(canvas, "Permissions", &who);
+    canvas.within(layout.right, |canvas| {
+        let mut row = 8;
+        for feature in Feature::ALL {
+            row = light(model, canvas, row, feature) + 1;
+        }
+    });
+    let hints = [
+        model.hint(Action::Back, "back"),
+        model.hint(Action::Debts, "debts"),
+        model.hint(Action::Calls, "calls"),
+        model.hint(Action::Help, "help"),
+    ];
+    skeleton::foot(model, canvas, None, &hints);
+}
+
+fn light(model: &Model, canvas: &mut Canvas, row: u16, feature: Feature) -> u16 {
+    let what = match feature {
+        Feature::List => "List the keys' IDs and the devices",
+        Feature::Reveal => "Read a recovery password",
+        Feature::Rotate => "Have Intune replace a device's keys",
+        Feature::Audit => "Read Entra's own record of key reads",
+    };
+    let (mark, role, said) = match model.lights.of(feature) {
+        Light::Yes => ("●", Role::Ok, "Yes.".to_owned()),
+        Light::No(why) => ("×", Role::Warn, printable(why)),
+        Light::NotAsked => ("○", Role::Text, "Not asked for: this desk works without it.".into()),
+        Light::Unknown => ("?", Role::Text, "Granted by sign-in, not tried yet: a role may be missing.".into()),
+    };
+    canvas.line(row, 3, &[(role, mark), (Role::Text, " "), (Role::Strong, feature.word())]);
+    canvas.put(row, 13, Role::Text, what);
+    canvas.wrapped(row + 1, 13, canvas.right(), role, &said, 2)
+}

@@ -1,0 +1,114 @@
+//! Leaving: what is held goes out first, what writes is waited for.
+
+use super::super::{
+    canvas::Canvas,
+    keymap::Action,
+    model::Model,
+    msg::Effect,
+    skeleton,
+    theme::Role,
+};
+use super::stage;
+use crate::domain::{
+    age,
+    work::{Failure, Request},
+};
+
+/// How leaving stands.
+#[derive(Debug)]
+pub enum Quit {
+    /// What is held is being sent, then the debts are looked at once more.
+    WrappingUp,
+    /// Some could not be sent: a person decides.
+    Unsent { why: Option<Failure> },
+    /// Decided; what writes must finish.
+    Leaving,
+}
+
+/// Ctrl+Q.
+pub fn begin(model: &mut Model) {
+    if model.quit.is_some() {
+        return;
+    }
+    stage::drop_digits(model);
+    if model.unsent() > 0 {
+        model.quit = Some(Quit::WrappingUp);
+        model.ask(Request::WrapUp);
+    } else {
+        model.quit = Some(Quit::Leaving);
+    }
+}
+
+/// What was held is sent, or could not be.
+pub fn wrapped_up(model: &mut Model, result: Result<(), Failure>) {
+    if !matches!(model.quit, Some(Quit::WrappingUp)) {
+        return;
+    }
+    match result {
+        Ok(()) => {
+            model.ask(Request::Debts);
+        }
+        Err(failure) => model.quit = Some(Quit::Unsent { why: Some(failure) }),
+    }
+}
+
+/// The debts as they stand after wrapping up.
+pub fn debts_known(model: &mut Model) {
+    let wrapping = matches!(model.quit, Some(Quit::WrappingUp));
+    if wrapping && !model.asks.any(|request| matches!(request, Request::WrapUp)) {
+        model.quit = Some(if model.unsent() > 0 { Quit::Unsent { why: None } } else { Quit::Leaving });
+    }
+}
+
+/// Leaves once nothing that writes is under way.
+pub fn settle(model: &mut Model) {
+    if matches!(model.quit, Some(Quit::Leaving)) && !model.asks.must_finish() {
+        model.effects.push(Effect::Quit);
+    }
+}
+
+pub fn act(model: &mut Model, action: Action) {
+    match (action, &model.quit) {
+        (Action::GoOn, Some(Quit::Unsent { .. })) if model.presses.deliberate() => model.quit = Some(Quit::Leaving),
+        (Action::Back, Some(Quit::Unsent { .. } | Quit::WrappingUp)) => model.quit = None,
+        _ => {}
+    }
+}
+
+pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
+    skeleton::status(model, canvas);
+    let spinner = model.spinner();
+    let unsent = model.unsent();
+    let (summary, lines) = match quit {
+        Quit::WrappingUp => (format!("{spinner} Sending what is held. Esc stays."), Vec::new()),
+        Quit::Leaving => (format!("{spinner} Finishing what is being written."), Vec::new()),
+        Quit::Unsent { why } => {
+            let (are, they) = if unsent == 1 { ("is", "It goes") } else { ("are", "They go") };
+            let count = age::count(unsent, "rotation");
+            let said = format!("{count} {are} not sent yet. {they} out at the next start or by the watcher. Enter quits.");
+            (said, why.iter().map(ToString::to_string).collect())
+        }
+    };
+    canvas.put(4, 3, Role::Strong, "Quit");
+    canvas.wrapped(5, 3, canvas.cols(), Role::Text, &summary, 2);
+    let mut row = 8;
+    for line in lines {
+        row = canvas.wrapped(row, 3, canvas.cols(), Role::Warn, &line, 5);
+    }
+    let mut hints = Vec::new();
+    match quit {
+        Quit::Unsent { .. } => {
+            hints.push(model.hint(Action::GoOn, "quit"));
+            hints.push(model.hint(Action::Back, "stay"));
+        }
+        Quit::WrappingUp => hints.push(model.hint(Action::Back, "stay")),
+        Quit::Leaving => hints.push(model.hint(Action::Back, "stay").unless(true, "being written")),
+    }
+    skeleton::foot(model, canvas, None, &hints);
+}
+
+impl Quit {
+    pub fn is_waiting(&self) -> bool {
+        !matches!(self, Self::Unsent { .. })
+    }
+}

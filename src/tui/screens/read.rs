@@ -1,0 +1,234 @@
+//! The step in which the key is asked for and read, seen from outside the stage: waiting, put aside, or dropped.
+
+use super::super::{
+    call_desk::CallDesk,
+    canvas::Canvas,
+    footer::Hint,
+    keymap::Action,
+    model::Model,
+    msg::Effect,
+    prompt::{self, Prompt},
+    skeleton::{self, Layout},
+    theme::Role,
+};
+use super::{card, close, stage};
+use crate::domain::{
+    age,
+    moment::Deadline,
+    work::{AskId, Failure, Kind, Request, Waiting, call::InWindows, disclose::Disclosed},
+};
+
+/// A key being asked for.
+#[derive(Debug)]
+pub struct Disclosing {
+    pub ask: AskId,
+    /// Entra asked us to wait until then.
+    pub waiting: Option<Deadline>,
+    /// The intent is on disk.
+    pub recorded: bool,
+    /// The technician does not want to wait any more.
+    pub stopping: bool,
+    /// Park the call once it has stopped.
+    pub then_park: bool,
+}
+
+impl Disclosing {
+    pub fn new(ask: AskId) -> Self {
+        Self { ask, waiting: None, recorded: false, stopping: false, then_park: false }
+    }
+}
+
+pub fn recorded(model: &mut Model) {
+    if let Some(disclosing) = model.call.as_mut().and_then(|desk| desk.disclosing.as_mut()) {
+        disclosing.recorded = true;
+        disclosing.waiting = None;
+    }
+}
+
+pub fn waiting(model: &mut Model, ask: AskId, waiting: Waiting) {
+    let until = model.now.in_(waiting.for_);
+    if let Some(disclosing) = model.call.as_mut().and_then(|desk| desk.disclosing.as_mut())
+        && disclosing.ask == ask
+    {
+        disclosing.waiting = Some(until);
+    }
+}
+
+/// The one answer to a disclosure.
+pub fn answered(model: &mut Model, result: Result<Disclosed, Failure>) {
+    let now = model.now.wall;
+    let Some(desk) = &mut model.call else { return };
+    let Some(disclosing) = desk.disclosing.take() else { return };
+    match result {
+        Ok(disclosed) => {
+            desk.call.disclosed = Some(disclosed.at);
+            desk.again = false;
+            stage::begin(model, disclosed, disclosing.then_park);
+        }
+        Err(failure) => {
+            match failure.kind {
+                Kind::Uncertain => {
+                    // Entra may have recorded a read: the call goes on as if it had.
+                    desk.call.disclosed = desk.call.disclosed.or(Some(now));
+                    desk.again = false;
+                }
+                Kind::Cancelled if disclosing.then_park => {
+                    park(model);
+                    return;
+                }
+                _ => {}
+            }
+            desk.failure = Some(failure);
+        }
+    }
+}
+
+/// Stops waiting for Entra. The answer still comes: cancelled, or the key after all.
+pub fn stop_waiting(model: &mut Model, then_park: bool) {
+    let Some(disclosing) = model.call.as_mut().and_then(|desk| desk.disclosing.as_mut()) else { return };
+    disclosing.then_park |= then_park;
+    if !std::mem::replace(&mut disclosing.stopping, true) {
+        let ask = disclosing.ask;
+        model.effects.push(Effect::Cancel { ask });
+    }
+}
+
+/// Puts the call aside: the digits go first.
+pub fn park(model: &mut Model) {
+    stage::drop_digits(model);
+    let Some(desk) = &model.call else { return };
+    if desk.writing.is_some() {
+        return;
+    }
+    let call = desk.call.id;
+    let ask = model.ask(Request::ParkCall(crate::domain::work::call::Park { call }));
+    if let Some(desk) = &mut model.call {
+        desk.writing = Some(ask);
+    }
+}
+
+/// The caller is in Windows: the digits go, then the rotation.
+pub fn in_windows(model: &mut Model) {
+    stage::drop_digits(model);
+    let Some(desk) = &mut model.call else { return };
+    if desk.writing.is_some() || desk.disclosing.is_some() {
+        return;
+    }
+    desk.failure = None;
+    let call = desk.call.id;
+    let ask = model.ask(Request::InWindows(InWindows { call }));
+    if let Some(desk) = &mut model.call {
+        desk.writing = Some(ask);
+    }
+}
+
+pub fn act(model: &mut Model, action: Action) {
+    let Some(desk) = &mut model.call else { return };
+    if desk.disclosing.is_some() {
+        if action == Action::Back {
+            stop_waiting(model, false);
+        }
+        return;
+    }
+    let can_show = desk.stage.as_ref().is_some_and(stage::Stage::has_digits);
+    match action {
+        Action::Conceal | Action::GoOn if can_show => stage::show(model),
+        Action::GoOn if model.presses.deliberate() && desk.writing.is_none() => {
+            desk.again = true;
+            desk.failure = None;
+        }
+        Action::InWindows => in_windows(model),
+        _ => {}
+    }
+}
+
+pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
+    let layout = Layout::of(canvas.cols(), canvas.rows());
+    skeleton::status(model, canvas);
+    skeleton::call_title(model, canvas);
+    let aside = &model.runbook.aside;
+    let say = match (&desk.disclosing, model.session.is_renewing()) {
+        (_, true) => Some(aside.sign_in.as_str()),
+        (Some(_), _) => Some(aside.slow.as_str()),
+        (None, false) => None,
+    };
+    skeleton::rail(model, canvas, say);
+    canvas.within(layout.right, |canvas| {
+        let row = body(model, canvas, desk);
+        if let Some(card) = &desk.card {
+            card::open(model, canvas, row, card, true, desk.is_unmasked(model.setup.policy.mask_facts));
+        }
+        let own = waiting_prompt(model, desk).or_else(|| desk.failure.as_ref().map(Prompt::of));
+        prompt::draw(model, canvas, own);
+    });
+    skeleton::foot(model, canvas, None, &hints(model, desk));
+}
+
+fn body(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
+    let policy = &model.setup.policy;
+    let typed = policy.ticket.complete(desk.ticket.field.text());
+    let ticket = desk.call.ticket.as_ref().map_or(typed, ToString::to_string);
+    canvas.fact(10, "Ticket", Role::Text, &crate::domain::foreign::printable(&ticket));
+    let chosen = desk.ticket.reason.and_then(|n| policy.reasons.get(n)).map(|reason| reason.label.clone());
+    let reason = chosen.or_else(|| desk.call.reason.clone()).unwrap_or_default();
+    canvas.fact(11, "Reason", Role::Text, &reason);
+    if desk.disclosing.is_some() {
+        return 13;
+    }
+    match desk.stage.as_ref().filter(|stage| stage.has_digits()) {
+        Some(stage) => {
+            let left = age::countdown(stage.drops_at().left(model.now));
+            canvas.fact(13, "Key", Role::Strong, &format!("concealed, dropped in {left}. h shows it again."));
+            canvas.put(14, 13, Role::Text, "Entra is not asked a second time.");
+        }
+        None => {
+            canvas.fact(13, "Key", Role::Text, "dropped here; to see it again is a new disclosure");
+        }
+    }
+    close::debt(model, canvas, desk, 15)
+}
+
+fn waiting_prompt(model: &Model, desk: &CallDesk) -> Option<Prompt> {
+    let disclosing = desk.disclosing.as_ref()?;
+    let spinner = model.spinner();
+    let left = disclosing.waiting.map(|until| until.left(model.now)).filter(|left| !left.is_zero());
+    let first = match (disclosing.stopping, left, disclosing.recorded) {
+        (true, ..) => "Stopping. Whatever has left already is waited for.".to_owned(),
+        (_, Some(left), _) => {
+            let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+            format!("Entra asks us to wait {seconds} s. It has not given out the key.")
+        }
+        (_, None, true) => "Written down. Entra is being asked for the key.".into(),
+        (_, None, false) => "Checking, and writing down who asks, why and when.".into(),
+    };
+    let second = match (disclosing.stopping, left) {
+        (false, Some(_)) => "We ask again by ourselves; your entries and the record stand.",
+        _ => "Your entries stand.",
+    };
+    Some(Prompt { label: format!("{spinner} Wait"), lines: vec![first, second.into()], role: Role::Text })
+}
+
+fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
+    if model.session.is_renewing() {
+        return super::sign_in::hints(model);
+    }
+    if let Some(disclosing) = &desk.disclosing {
+        return vec![
+            model.hint(Action::Back, "stop waiting").unless(disclosing.stopping, "stopping"),
+            model.hint(Action::Park, "park"),
+            model.hint(Action::Help, "help"),
+        ];
+    }
+    let can_show = desk.stage.as_ref().is_some_and(stage::Stage::has_digits);
+    let mut hints = Vec::new();
+    if can_show {
+        hints.push(model.hint(Action::GoOn, "show"));
+        hints.push(model.hint(Action::Conceal, "show"));
+    } else {
+        hints.push(model.hint(Action::GoOn, "ask again, a new disclosure"));
+    }
+    hints.push(model.hint(Action::InWindows, "in Windows"));
+    hints.push(model.hint(Action::Park, "park"));
+    hints.push(model.hint(Action::Help, "help"));
+    hints
+}

@@ -1,0 +1,317 @@
+//! The stage: 48 digits read aloud, one block large. Concealed at the first doubt, dropped by a timer.
+
+use secrecy::ExposeSecret;
+
+use super::super::{
+    canvas::Canvas,
+    footer,
+    keymap::{Action, Place},
+    model::Model,
+    theme::Role,
+};
+use super::{digits, read};
+use crate::domain::{
+    age,
+    event,
+    moment::{Deadline, Moment},
+    recovery_password::{BLOCKS, Fault},
+    work::{
+        Request,
+        disclose::{Disclosed, OnStage},
+    },
+};
+
+/// Six digits and the gaps between them.
+const WIDTH: u16 = 68;
+
+#[derive(Debug)]
+pub struct Stage {
+    /// Gone once dropped: zeroized with it.
+    disclosed: Option<Disclosed>,
+    blocks: usize,
+    /// The block that is large, from 0, and the last one that was.
+    block: usize,
+    furthest: usize,
+    sight: Sight,
+    drops: Deadline,
+}
+
+/// What can be seen of the digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    Shown { until: Deadline },
+    Concealed(Why),
+    /// The technician went back to the call; concealed.
+    Aside,
+}
+
+/// Why the digits are concealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    Focus,
+    Key,
+    Page,
+    Resize,
+    Timer,
+    /// The key came while the technician wanted to stop.
+    Stopped,
+}
+
+impl Why {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Focus => "Concealed: this window lost the focus.",
+            Self::Key => "Concealed: you pressed h.",
+            Self::Page => "Concealed: another page was open.",
+            Self::Resize => "Concealed: the window changed its size.",
+            Self::Timer => "Concealed: it was shown long enough.",
+            Self::Stopped => "Concealed: Entra gave out the key before it could be stopped.",
+        }
+    }
+}
+
+impl Stage {
+    pub fn has_digits(&self) -> bool {
+        self.disclosed.is_some()
+    }
+
+    /// The whole screen belongs to it.
+    pub fn is_on(&self) -> bool {
+        self.has_digits() && self.sight != Sight::Aside
+    }
+
+    pub fn is_shown(&self) -> bool {
+        self.has_digits() && matches!(self.sight, Sight::Shown { .. })
+    }
+
+    /// Every block was large once, or the digits are gone.
+    pub fn is_read(&self) -> bool {
+        !self.has_digits() || self.furthest + 1 >= self.blocks
+    }
+
+    pub fn place(&self) -> Place {
+        match (self.is_on(), self.is_shown()) {
+            (true, true) => Place::Stage,
+            (true, false) => Place::Concealed,
+            (false, _) => Place::Read,
+        }
+    }
+
+    pub fn drops_at(&self) -> Deadline {
+        self.drops
+    }
+
+    /// When the stage changes by itself.
+    pub fn deadlines(&self) -> impl Iterator<Item = Deadline> {
+        let conceals = match self.sight {
+            Sight::Shown { until } => Some(until),
+            Sight::Concealed(_) | Sight::Aside => None,
+        };
+        let has = self.has_digits();
+        conceals.into_iter().chain([self.drops]).filter(move |_| has)
+    }
+
+    /// The countdown on screen.
+    fn clock(&self, now: Moment) -> String {
+        match self.sight {
+            Sight::Shown { until } => format!("conceals in {}", age::countdown(until.left(now))),
+            Sight::Concealed(_) | Sight::Aside => format!("dropped in {}", age::countdown(self.drops.left(now))),
+        }
+    }
+
+    /// The only place of the interface that sees digits.
+    fn digits(&self, block: usize) -> &str {
+        let block = self.disclosed.as_ref().and_then(|disclosed| disclosed.password.block(block));
+        block.map_or("", |secret| secret.expose_secret())
+    }
+}
+
+/// A key was handed out. It is shown if anybody is looking.
+pub fn begin(model: &mut Model, disclosed: Disclosed, stopped: bool) {
+    let conceal = model.setup.policy.conceal_after;
+    let drops = model.now.in_(model.setup.policy.drop_after);
+    let why = match () {
+        () if stopped => Some(Why::Stopped),
+        () if !model.focused => Some(Why::Focus),
+        () if !model.pages.is_empty() || model.quit.is_some() => Some(Why::Page),
+        () if model.is_too_small() => Some(Why::Resize),
+        () => None,
+    };
+    let sight = why.map_or(Sight::Shown { until: model.now.in_(conceal) }, Sight::Concealed);
+    if let Some(warning) = &disclosed.record_warning {
+        let warning = crate::domain::foreign::printable(warning);
+        model.toast(Role::Warn, format!("× {warning}"));
+    }
+    let Some(desk) = &mut model.call else { return };
+    let blocks = disclosed.password.len();
+    desk.stage = Some(Stage { disclosed: Some(disclosed), blocks, block: 0, furthest: 0, sight, drops });
+    if why.is_none() {
+        tell(model, event::Stage::Shown);
+    }
+}
+
+fn tell(model: &mut Model, what: event::Stage) {
+    let Some(desk) = &model.call else { return };
+    let Some(disclosed) = desk.stage.as_ref().and_then(|stage| stage.disclosed.as_ref()) else { return };
+    let (call, disclosure) = (desk.call.id, disclosed.disclosure);
+    model.ask(Request::Stage(OnStage { call, disclosure, what }));
+}
+
+/// Conceals what is shown; does nothing otherwise.
+pub fn conceal(model: &mut Model, why: Why) {
+    if let Some(stage) = stage(model).filter(|stage| stage.is_shown()) {
+        stage.sight = Sight::Concealed(why);
+        tell(model, event::Stage::Concealed);
+    }
+}
+
+/// Shows the digits again. No new read.
+pub fn show(model: &mut Model) {
+    let until = model.now.in_(model.setup.policy.conceal_after);
+    let looking = model.focused;
+    if let Some(stage) = stage(model).filter(|stage| stage.has_digits() && !stage.is_shown()) {
+        // Without the focus, the key press came from nowhere.
+        if looking {
+            stage.sight = Sight::Shown { until };
+            tell(model, event::Stage::Shown);
+        }
+    }
+}
+
+/// The digits are zeroized. Seeing them again is a new disclosure.
+pub fn drop_digits(model: &mut Model) {
+    if stage(model).is_some_and(|stage| stage.has_digits()) {
+        tell(model, event::Stage::Dropped);
+    }
+    if let Some(stage) = stage(model) {
+        stage.disclosed = None;
+        stage.sight = Sight::Aside;
+    }
+}
+
+/// The timers.
+pub fn expire(model: &mut Model) {
+    let now = model.now;
+    let Some(stage) = stage(model).filter(|stage| stage.has_digits()) else { return };
+    if stage.drops.passed(now) {
+        drop_digits(model);
+        model.toast(Role::Text, "The digits were dropped. To see them again is a new disclosure.");
+    } else if matches!(stage.sight, Sight::Shown { until } if until.passed(now)) {
+        conceal(model, Why::Timer);
+    }
+}
+
+fn stage(model: &mut Model) -> Option<&mut Stage> {
+    model.call.as_mut().and_then(|desk| desk.stage.as_mut())
+}
+
+pub fn act(model: &mut Model, action: Action) {
+    let Some(stage) = stage(model) else { return };
+    let last = stage.blocks.saturating_sub(1);
+    match (action, stage.is_shown()) {
+        (Action::NextBlock | Action::Down, true) => {
+            stage.block = (stage.block + 1).min(last);
+            stage.furthest = stage.furthest.max(stage.block);
+        }
+        (Action::BlockBefore | Action::Up, true) => stage.block = stage.block.saturating_sub(1),
+        (Action::Number(n), true) if n <= stage.blocks => {
+            stage.block = n - 1;
+            stage.furthest = stage.furthest.max(stage.block);
+        }
+        (Action::Conceal, true) => conceal(model, Why::Key),
+        (Action::Conceal, false) => show(model),
+        (Action::InWindows, _) => read::in_windows(model),
+        (Action::Back, _) => {
+            conceal(model, Why::Key);
+            if let Some(stage) = self::stage(model) {
+                stage.sight = Sight::Aside;
+            }
+        }
+        _ => {}
+    }
+}
+
+pub fn view(model: &Model, canvas: &mut Canvas, stage: &Stage) {
+    let left = (canvas.cols() - WIDTH) / 2 + 1;
+    let top = (canvas.rows() - 24) / 2;
+    if stage.is_shown() {
+        for (c, col) in stage.digits(stage.block).chars().take(6).zip((left..).step_by(usize::from(digits::PITCH))) {
+            digits::draw(canvas, top + 5, col, c);
+        }
+    } else if let Sight::Concealed(why) = stage.sight {
+        canvas.put(top + 8, left, Role::Strong, why.words());
+        let again = format!("h shows block {} again. Entra is not asked a second time.", stage.block + 1);
+        canvas.put(top + 9, left, Role::Text, &again);
+    }
+    blocks(canvas, stage, top + 17, left);
+    let clock = stage.clock(model.now);
+    let width = u16::try_from(clock.len()).unwrap_or(0);
+    canvas.put(top + 20, (canvas.cols() - width) / 2 + 1, Role::Text, &clock);
+    notice(model, canvas, stage, left);
+    footer::draw(canvas, &hints(model, stage));
+}
+
+/// All blocks in a row; the large one's place says which it is.
+fn blocks(canvas: &mut Canvas, stage: &Stage, row: u16, left: u16) {
+    for (n, col) in (0..stage.blocks).zip((left..).step_by(9)) {
+        if col + 6 > canvas.cols() {
+            break;
+        }
+        if n == stage.block {
+            canvas.put(row, col, Role::Strong, &format!("{} of {}", n + 1, stage.blocks));
+        } else if stage.is_shown() {
+            canvas.secret(row, col, 6, Role::Dim, stage.digits(n));
+        } else {
+            canvas.put(row, col, Role::Mask, "••••••");
+        }
+    }
+}
+
+fn notice(model: &Model, canvas: &mut Canvas, stage: &Stage, left: u16) {
+    let row = canvas.rows() - 1;
+    let faults = stage.disclosed.as_ref().map(|disclosed| disclosed.faults.as_slice()).unwrap_or_default();
+    let said = faults.iter().map(fault_words).collect::<Vec<_>>();
+    if let Some(first) = said.first() {
+        canvas.put(row - 1, left, Role::Warn, first);
+        if said.len() > 1 {
+            let others = faults.iter().skip(1).map(|fault| match fault {
+                Fault::Block(n) => format!("block {n}"),
+                Fault::Length(_) => "their number".into(),
+            });
+            canvas.put(row, left, Role::Warn, &format!("So do: {}.", others.collect::<Vec<_>>().join(", ")));
+        }
+    }
+    if let Some(toast) = model.toast.as_ref().filter(|_| said.len() < 2) {
+        canvas.put(row, left, toast.role, &toast.text);
+    }
+}
+
+fn fault_words(fault: &Fault) -> String {
+    match fault {
+        Fault::Block(n) => {
+            format!("Block {n} fails Microsoft's check. Read it as it stands: it is what Entra holds.")
+        }
+        Fault::Length(n) => {
+            format!("There are {n} blocks instead of {BLOCKS}. Read them as they stand: it is what Entra holds.")
+        }
+    }
+}
+
+fn hints(model: &Model, stage: &Stage) -> Vec<footer::Hint> {
+    if stage.is_shown() {
+        vec![
+            model.hint(Action::NextBlock, "next").unless(stage.block + 1 >= stage.blocks, "the last block"),
+            model.hint(Action::BlockBefore, "before").unless(stage.block == 0, "the first"),
+            model.hint(Action::Conceal, "conceal"),
+            model.hint(Action::InWindows, "Windows"),
+            model.hint(Action::Help, "help"),
+        ]
+    } else {
+        vec![
+            model.hint(Action::Conceal, "show").unless(!model.focused, "no focus"),
+            model.hint(Action::InWindows, "Windows"),
+            model.hint(Action::Back, "back"),
+            model.hint(Action::Help, "help"),
+        ]
+    }
+}

@@ -1,0 +1,252 @@
+//! What comes back, and what comes unasked.
+
+use super::super::{
+    call_desk::CallDesk,
+    model::Model,
+    screens::{Page, Stop, find, quit, read, sign_in},
+    theme::Role,
+};
+use crate::domain::{
+    call::Call,
+    debt::Debt,
+    foreign::printable,
+    work::{
+        AskId, Failure, Kind, News, Outcome, Progress, Request,
+        call::{CaughtUp, Closed, Note},
+        open_device::{Card, Request as OpenDevice},
+    },
+};
+
+pub fn progress(model: &mut Model, ask: AskId, progress: Progress) {
+    if model.asks.get(ask).is_none() {
+        return;
+    }
+    match progress {
+        Progress::DeviceCode(code) => sign_in::code_came(model, code),
+        Progress::Listing(listing) => model.listing = listing,
+        Progress::Waiting(waiting) => read::waiting(model, ask, waiting),
+        Progress::Recorded => read::recorded(model),
+    }
+}
+
+/// The one answer to a question, if somebody still waits for it.
+pub fn answer(model: &mut Model, ask: AskId, result: Result<Outcome, Failure>) {
+    let Some(request) = model.asks.answered(ask) else { return };
+    if let Some(desk) = model.call.as_mut().filter(|desk| desk.writing == Some(ask)) {
+        desk.writing = None;
+    }
+    match result {
+        Ok(outcome) => fulfilled(model, request, outcome),
+        Err(failure) => failed(model, request, failure),
+    }
+}
+
+fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
+    match (request, outcome) {
+        (_, Outcome::SignedIn(signed_in)) => sign_in::answered(model, Ok(signed_in)),
+        (_, Outcome::CaughtUp(caught_up)) => was_left(model, caught_up),
+        (_, Outcome::Listed(listing)) => {
+            model.listing = listing;
+            find::index_grew(model);
+        }
+        (Request::Find(asked), Outcome::Found(found)) => find::found(model, asked.query, found),
+        (Request::LookUp(asked), Outcome::LookedUp(found)) => find::looked_up(model, asked.query, found),
+        (Request::OpenDevice(asked), Outcome::Device(card)) => device_opened(model, &asked, *card),
+        (_, Outcome::CallOpened(call)) => call_opened(model, call),
+        (_, Outcome::Verified(call)) => {
+            if let Some(desk) = model.call.as_mut().filter(|desk| desk.call.id == call.id) {
+                desk.call = call;
+            }
+        }
+        (_, Outcome::CallerRefused(closed)) => caller_refused(model, closed),
+        (_, Outcome::Disclosed(disclosed)) => read::answered(model, Ok(disclosed)),
+        (_, Outcome::InWindows(note)) => in_windows(model, note),
+        (_, Outcome::Parked(calls)) => {
+            leave_call(model);
+            model.calls = calls;
+        }
+        (_, Outcome::Resumed(call)) => resumed(model, call),
+        (_, Outcome::Closed(closed)) => {
+            leave_call(model);
+            model.toast(Role::Ok, format!("√ Call {} is closed.", closed.call.number));
+            next_caller(model);
+        }
+        (_, Outcome::Calls(calls)) => {
+            let current = model.call.as_ref().map(|desk| desk.call.id);
+            model.calls = calls.into_iter().filter(|call| Some(call.id) != current).collect();
+        }
+        (_, Outcome::Debts(debts)) => {
+            model.debts = debts;
+            quit::debts_known(model);
+        }
+        (_, Outcome::WrappedUp) => quit::wrapped_up(model, Ok(())),
+        (_, Outcome::Copied) => model.toast(Role::Ok, "√ Copied."),
+        (_, Outcome::Browsed) => model.toast(Role::Text, "The page is open in your browser."),
+        (_, Outcome::NextCaller(caller)) => model.incoming = caller,
+        (Request::SettleDebt(_), Outcome::Recorded) => {
+            model.ask(Request::Debts);
+        }
+        // Nothing to show; or an outcome that is no answer to what was asked.
+        (_, Outcome::Recorded | Outcome::Found(_) | Outcome::LookedUp(_) | Outcome::Device(_)) => {}
+    }
+}
+
+fn was_left(model: &mut Model, caught_up: CaughtUp) {
+    model.debts = caught_up.debts;
+    model.calls = caught_up.calls;
+    model.recovered = caught_up.recovered;
+}
+
+fn device_opened(model: &mut Model, asked: &OpenDevice, card: Card) {
+    match &mut model.call {
+        Some(desk) if desk.call.device == asked.device => desk.card = Some(card),
+        Some(_) => {}
+        None => find::opened(model, asked, card),
+    }
+}
+
+fn call_opened(model: &mut Model, call: Call) {
+    let card = find::take_card(model, call.key);
+    model.find = find::Find::default();
+    model.recovered.clear();
+    model.pages.retain(|page| !matches!(page, Page::Duplicates(_)));
+    begin(model, call, card);
+}
+
+fn resumed(model: &mut Model, call: Call) {
+    model.calls.retain(|other| other.id != call.id);
+    model.pages.clear();
+    model.find = find::Find::default();
+    begin(model, call, None);
+}
+
+/// Takes a call to the desk. Its device is opened unless its card is there.
+fn begin(model: &mut Model, call: Call, card: Option<Card>) {
+    let request = OpenDevice { device: call.device, asked: Some(call.key) };
+    let opened = card.is_some();
+    let mut desk = CallDesk::new(call, card);
+    let reasons = &model.setup.policy.reasons;
+    let words = desk.call.reason.clone().unwrap_or_default();
+    desk.ticket.reason = reasons.iter().position(|reason| reason.label == words);
+    model.call = Some(desk);
+    if !opened {
+        model.ask(Request::OpenDevice(request));
+    }
+}
+
+fn caller_refused(model: &mut Model, closed: Closed) {
+    leave_call(model);
+    model.find.caller_refused(closed);
+    next_caller(model);
+}
+
+fn in_windows(model: &mut Model, note: Note) {
+    for debt in &note.debts {
+        know(&mut model.debts, debt);
+    }
+    if let Some(desk) = model.call.as_mut().filter(|desk| desk.call.id == note.call.id) {
+        desk.call = note.call.clone();
+        desk.stage = None;
+        desk.note = Some(note);
+    }
+}
+
+fn know(debts: &mut Vec<Debt>, debt: &Debt) {
+    match debts.iter_mut().find(|known| known.id == debt.id) {
+        Some(known) => known.clone_from(debt),
+        None => debts.push(debt.clone()),
+    }
+}
+
+/// The desk is free. Digits cannot be left: they went before the step that got here was asked for, or go with the call.
+fn leave_call(model: &mut Model) {
+    super::stage::drop_digits(model);
+    model.call = None;
+    model.find = find::Find::default();
+    model.pages.retain(|page| !matches!(page, Page::Duplicates(_)));
+}
+
+fn next_caller(model: &mut Model) {
+    if model.setup.demo {
+        model.incoming = None;
+        model.ask(Request::NextCaller);
+    }
+}
+
+fn failed(model: &mut Model, request: Request, failure: Failure) {
+    match (&request, failure.kind) {
+        (Request::SignIn, _) => return sign_in::answered(model, Err(failure)),
+        (Request::WrapUp, _) => return quit::wrapped_up(model, Err(failure)),
+        (Request::Stage(_), _) => {
+            model.toast(Role::Warn, format!("× Not recorded: {}", printable(&failure.happened)));
+            return;
+        }
+        (_, Kind::SignIn) => {
+            if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
+                desk.disclosing = None;
+            }
+            return sign_in::renew(model, request);
+        }
+        (_, Kind::Record) if request.must_finish() => {
+            if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
+                desk.disclosing = None;
+            }
+            model.stop = Some(Stop { request, failure });
+            return;
+        }
+        (Request::Disclose(_), _) => return read::answered(model, Err(failure)),
+        (_, Kind::Cancelled) => return,
+        _ => {}
+    }
+    refused(model, request, failure);
+}
+
+/// An ordinary failure goes where its question was asked.
+fn refused(model: &mut Model, request: Request, failure: Failure) {
+    match request {
+        Request::SyncIndex => {
+            model.listing.running = false;
+            model.listing.stopped = Some(failure.to_string());
+        }
+        Request::Find(_) | Request::LookUp(_) | Request::OpenCall(_) => find::failed(model, failure),
+        Request::OpenDevice(asked) => match &mut model.call {
+            Some(desk) if desk.call.device == asked.device => desk.failure = Some(failure),
+            Some(_) => {}
+            None => find::failed(model, failure),
+        },
+        Request::Verify(_) | Request::InWindows(_) | Request::ParkCall(_) | Request::CloseCall(_) => {
+            if let Some(desk) = &mut model.call {
+                desk.failure = Some(failure);
+            }
+        }
+        Request::SettleDebt(_) | Request::Debts => match model.pages.last_mut() {
+            Some(Page::Debts(page)) => page.failed(failure),
+            _ => model.toast(Role::Warn, format!("× {failure}")),
+        },
+        Request::ResumeCall(_) | Request::Calls => match model.pages.last_mut() {
+            Some(Page::Calls(page)) => page.failed(failure),
+            _ => model.toast(Role::Warn, format!("× {failure}")),
+        },
+        Request::NextCaller => model.incoming = None,
+        Request::CatchUp
+        | Request::Copy(_)
+        | Request::Browse(_)
+        | Request::SignIn
+        | Request::WrapUp
+        | Request::Stage(_)
+        | Request::Disclose(_) => model.toast(Role::Warn, format!("× {failure}")),
+    }
+}
+
+pub fn news(model: &mut Model, news: News) {
+    match news {
+        News::Debts(debts) => model.debts = debts,
+        News::Debt(sentence) => model.toast(Role::Strong, printable(&sentence)),
+        News::Listing(listing) => {
+            model.listing = listing;
+            find::index_grew(model);
+        }
+        News::Lights(lights) => model.lights = lights,
+        News::SignedOut => model.session.signed_out(),
+    }
+}

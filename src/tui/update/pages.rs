@@ -1,0 +1,79 @@
+//! The keys that work everywhere.
+
+use super::{
+    super::{
+        keymap::{Action, Place},
+        model::Model,
+        screens::{
+            Page,
+            calls::CallsPage,
+            debts::DebtsPage,
+            find, quit,
+            runbook::RunbookPage,
+            stage::{self, Why},
+        },
+    },
+    park,
+};
+use crate::domain::work::{Request, open_device::Request as OpenDevice};
+
+/// Does what `action` does everywhere; says whether it was such a one.
+pub fn act(model: &mut Model, place: Place, action: Action) -> bool {
+    if action == Action::Quit {
+        quit::begin(model);
+        return true;
+    }
+    if matches!(place, Place::Small | Place::Quit) {
+        return place == Place::Small;
+    }
+    match action {
+        Action::Help => open(model, Page::Help),
+        Action::Debts => {
+            open(model, Page::Debts(DebtsPage::default()));
+            model.ask(Request::Debts);
+        }
+        Action::Calls => {
+            open(model, Page::Calls(CallsPage::default()));
+            model.ask(Request::Calls);
+        }
+        Action::Permissions => open(model, Page::Permissions),
+        Action::Runbook => {
+            let at = model.walk().now();
+            open(model, Page::Runbook(RunbookPage { at }));
+        }
+        Action::Park => {
+            if model.call.is_some() {
+                model.pages.clear();
+                park(model);
+            }
+        }
+        Action::LookAgain => look_again(model),
+        _ => return false,
+    }
+    true
+}
+
+/// Opens a page on top; one of its kind below goes. The stage is left, so it conceals.
+fn open(model: &mut Model, page: Page) {
+    stage::conceal(model, Why::Page);
+    let place = page.place();
+    model.pages.retain(|open| open.place() != place && !matches!((open, &page), (Page::Debts(_), Page::Debts(_))));
+    model.pages.push(page);
+}
+
+fn look_again(model: &mut Model) {
+    match (model.pages.last(), &model.call) {
+        (Some(Page::Debts(_)), _) => {
+            model.ask(Request::Debts);
+        }
+        (Some(Page::Calls(_)), _) => {
+            model.ask(Request::Calls);
+        }
+        (Some(Page::Duplicates(_)) | None, Some(desk)) => {
+            let request = OpenDevice { device: desk.call.device, asked: Some(desk.call.key) };
+            model.ask(Request::OpenDevice(request));
+        }
+        (Some(Page::Duplicates(_)) | None, None) if model.session.is_known() => find::look_again(model),
+        _ => {}
+    }
+}

@@ -1,0 +1,83 @@
+//! Small phrases several screens share.
+
+use jiff::Timestamp;
+
+use super::model::Model;
+use crate::domain::{
+    age,
+    debt::{Debt, DebtState, DebtSummary, RotationState},
+    key::Volume,
+    moment::since,
+    work::sync_index::Listing,
+};
+
+/// "Two", up to ten in words.
+pub fn number(n: usize) -> String {
+    const WORDS: [&str; 11] =
+        ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"];
+    WORDS.get(n).map_or_else(|| n.to_string(), |word| (*word).to_owned())
+}
+
+/// "Two more characters".
+pub fn more_characters(n: usize) -> String {
+    format!("{} more character{}", number(n), if n == 1 { "" } else { "s" })
+}
+
+/// Status line: "no debts", "2 debts, 3 h", "× 2 debts, 2 d"; with room "2 debts, oldest 3 h".
+pub fn debts(summary: DebtSummary, now: Timestamp, roomy: bool) -> String {
+    let Some(oldest) = summary.oldest else { return "no debts".into() };
+    let mark = if summary.blocked { "× " } else { "" };
+    let age = age::short(since(oldest, now));
+    let oldest = if roomy && summary.open > 1 { "oldest " } else { "" };
+    format!("{mark}{}, {oldest}{age}", age::count(summary.open, "debt"))
+}
+
+/// Status line: how full the index is. The spinner comes before it while a walk runs.
+pub fn listing(listing: &Listing, now: Timestamp) -> String {
+    let keys = age::count(listing.keys, "key");
+    match (listing.running, listing.complete_since, &listing.stopped) {
+        (true, None, _) => format!("{keys} so far"),
+        (true, Some(at), _) => format!("{keys}, {}, looking", age::ago(at, now)),
+        (false, _, Some(_)) => format!("× {keys}, the list stopped"),
+        (false, Some(at), None) => format!("{keys}, {}", age::ago(at, now)),
+        (false, None, None) => "no list yet".into(),
+    }
+}
+
+/// What a debt waits for, short: "sent 6 min ago, not checked in since".
+pub fn owed(debt: &Debt, now: Timestamp) -> String {
+    let name = &debt.device_name;
+    let state = match debt.rotation.as_ref().map(|r| (&r.state, r.checked_in)) {
+        None => "nothing sent yet".to_owned(),
+        Some((RotationState::Held { .. }, _)) => {
+            format!("read {}, replacement held", age::ago(debt.since, now))
+        }
+        Some((RotationState::Sending { .. }, _)) => "replacement being sent".into(),
+        Some((RotationState::Accepted { at }, seen)) => {
+            let sent = age::ago(*at, now);
+            match seen {
+                Some(seen) if seen >= *at => format!("sent {sent}, checked in {}", age::ago(seen, now)),
+                _ => format!("sent {sent}, not checked in since"),
+            }
+        }
+        Some((RotationState::Reported { .. } | RotationState::Over { .. }, _)) => {
+            "the laptop is done, its new key is awaited".into()
+        }
+        Some((RotationState::Blocked { .. }, _)) => "× blocked, F2 says why".into(),
+    };
+    if name.is_right_to_left() { format!("{state}: {name}") } else { format!("{name}: {state}") }
+}
+
+/// The newest replacement proved within `within` of `now`.
+pub fn just_proved(debts: &[Debt], now: Timestamp, within: std::time::Duration) -> Option<&Debt> {
+    let proved_at = |debt: &&Debt| match debt.state {
+        DebtState::Proved { at, .. } if since(at, now) <= within => Some(at),
+        _ => None,
+    };
+    debts.iter().filter(|debt| proved_at(debt).is_some()).max_by_key(|debt| proved_at(debt))
+}
+
+/// "OS drive, escrowed 2 Mar 2026".
+pub fn drive_and_date(model: &Model, volume: Volume, escrowed: Timestamp) -> String {
+    format!("{}, escrowed {}", volume.words(), age::date(escrowed, &model.setup.zone))
+}
