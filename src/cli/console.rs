@@ -19,9 +19,8 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
 /// Opens the console on `desk`.
 pub(super) async fn open(settings: &Settings, desk: Arc<Desk>) -> Result<(), Failure> {
     runtime::open(desk, settings.screen).await.map_err(|error| match error {
-        RunError::NoTerminal => {
-            Failure::new(Kind::Usage, error.to_string()).next("`keydesk --help` lists the commands that work without one.")
-        }
+        RunError::NoTerminal => Failure::new(Kind::Usage, error.to_string())
+            .next("`keydesk --help` lists the commands that work without one."),
         other => Failure::new(Kind::Failed, other.to_string()),
     })
 }

@@ -62,7 +62,8 @@ impl Demo {
             ..Options::default()
         };
         simulation::start(options).await.map_err(|e| {
-            Failure::new(Kind::Failed, format!("The simulated tenant cannot start: {e}.")).next("`keydesk demo --fresh` starts over.")
+            Failure::new(Kind::Failed, format!("The simulated tenant cannot start: {e}."))
+                .next("`keydesk demo --fresh` starts over.")
         })
     }
 }
@@ -72,7 +73,7 @@ fn connection(tenant: &Running) -> Result<Connection, Failure> {
     Ok(Connection {
         authority: host(tenant.authority())?,
         graph: host(tenant.graph())?,
-        tenant: tenant.tenant_id().to_string(),
+        tenant: tenant.tenant().domain().to_owned(),
         client_id: tenant.client_id().to_string(),
     })
 }
@@ -84,11 +85,6 @@ fn callers(tenant: &Running) -> Box<dyn FnMut() -> Option<IncomingCaller> + Send
     Box::new(move || {
         let caller = tenant.incoming_caller(turn)?;
         turn += 1;
-        Some(IncomingCaller {
-            name: caller.name,
-            model: caller.model,
-            serial: caller.serial,
-            says: caller.says,
-        })
+        Some(IncomingCaller { name: caller.name, model: caller.model, serial: caller.serial, says: caller.says })
     })
 }

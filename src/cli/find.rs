@@ -88,7 +88,11 @@ fn print(found: &Found, zone: &jiff::tz::TimeZone) -> Result<(), Failure> {
         out::table(&["Key ID", "Device", "Drive", "Escrowed", "Place"], &rows)?;
     }
     if found.keys_total > found.keys.len() {
-        out::note(&format!("{} begin so; the first {} are listed.", age::count(found.keys_total, "key"), found.keys.len()));
+        out::note(&format!(
+            "{} begin so; the first {} are listed.",
+            age::count(found.keys_total, "key"),
+            found.keys.len()
+        ));
     }
     if found.keys.is_empty() && !found.devices.is_empty() {
         let rows: Vec<Vec<String>> = found.devices.iter().map(device_row).collect();
@@ -108,7 +112,12 @@ fn key_row(hit: &KeyMatch, zone: &jiff::tz::TimeZone) -> Vec<String> {
 }
 
 fn device_row(hit: &DeviceMatch) -> Vec<String> {
-    vec![hit.device.name.to_string(), hit.device.id.to_string(), hit.device.join.words().to_owned(), hit.because.clone()]
+    vec![
+        hit.device.name.to_string(),
+        hit.device.id.to_string(),
+        hit.device.join.words().to_owned(),
+        hit.because.clone(),
+    ]
 }
 
 fn print_json(found: &Found) -> Result<(), Failure> {

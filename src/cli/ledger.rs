@@ -29,7 +29,11 @@ impl Ledger {
         }
         match desk.ledger().verify()? {
             Ok(head) => {
-                out::note(&format!("{}, the chain is whole, head {}", age::count(usize::try_from(head.seq).unwrap_or(0), "row"), head.hash));
+                out::note(&format!(
+                    "{}, the chain is whole, head {}",
+                    age::count(usize::try_from(head.seq).unwrap_or(0), "row"),
+                    head.hash
+                ));
                 Ok(())
             }
             Err(broken) => Err(Failure::new(Kind::Failed, format!("The chain is broken at {broken}."))

@@ -42,8 +42,9 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> 
     use unicode_width::UnicodeWidthStr as _;
     let head: Vec<String> = head.iter().map(ToString::to_string).collect();
     let all = || std::iter::once(&head).chain(rows);
-    let widths: Vec<usize> =
-        (0..head.len()).map(|i| all().map(|row| row.get(i).map_or(0, |cell| cell.width())).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..head.len())
+        .map(|i| all().map(|row| row.get(i).map_or(0, |cell| cell.width())).max().unwrap_or(0))
+        .collect();
     for row in all() {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.width())));
         line(cells.collect::<Vec<_>>().join("  ").trim_end())?;

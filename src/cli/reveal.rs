@@ -89,7 +89,10 @@ impl Reveal {
         }
         if policy.method(&self.verified).is_none() {
             let known = list(policy.methods.iter().map(|method| method.id.as_str()).collect());
-            return Err(Failure::new(Kind::Usage, format!("This is no way of verifying a caller here. Known: {known}.")));
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("This is no way of verifying a caller here. Known: {known}."),
+            ));
         }
         if !self.print {
             use std::io::IsTerminal as _;
@@ -120,7 +123,11 @@ impl Reveal {
             same_ticket_confirmed: self.same_ticket,
         };
         let disclosed = ops::disclose::disclose(desk, request, &seat::prompting()).await.map_err(|failure| {
-            if failure.kind == Kind::Confirm { failure.next("If it is the same ticket, add --same-ticket.") } else { failure }
+            if failure.kind == Kind::Confirm {
+                failure.next("If it is the same ticket, add --same-ticket.")
+            } else {
+                failure
+            }
         })?;
         for warning in warnings(&disclosed) {
             out::note(&warning);
@@ -192,7 +199,11 @@ fn warnings(disclosed: &Disclosed) -> Vec<String> {
 async fn note_debt(desk: &Desk, call: CallId) -> Result<(), Failure> {
     let note = ops::calls::note(desk, call).await?;
     for debt in note.debts.iter().filter(|debt| debt.is_open()) {
-        out::note(&format!("{} is owed a replacement. {}", debt.key.short(), debt.sentence(desk.clock.now(), &desk.zone)));
+        out::note(&format!(
+            "{} is owed a replacement. {}",
+            debt.key.short(),
+            debt.sentence(desk.clock.now(), &desk.zone)
+        ));
         out::note(&format!("`keydesk rotate {} --ticket {}` sends it now.", debt.device, debt.ticket));
     }
     Ok(())
@@ -200,9 +211,9 @@ async fn note_debt(desk: &Desk, call: CallId) -> Result<(), Failure> {
 
 /// The one key meant by a whole key ID, or by a beginning of at least eight characters.
 async fn find_key(desk: &Desk, text: &str) -> Result<Key, Failure> {
-    let prefix = KeyPrefix::read(text)
-        .filter(|prefix| prefix.heard() >= SPOKEN_LENGTH)
-        .ok_or_else(|| Failure::new(Kind::Usage, "This is no key ID: at least its first eight characters are needed."))?;
+    let prefix = KeyPrefix::read(text).filter(|prefix| prefix.heard() >= SPOKEN_LENGTH).ok_or_else(|| {
+        Failure::new(Kind::Usage, "This is no key ID: at least its first eight characters are needed.")
+    })?;
     if let Some(id) = prefix.whole() {
         let seat = desk.seat()?;
         return Ok(seat.graph.key_metadata(id).await?);
@@ -212,7 +223,10 @@ async fn find_key(desk: &Desk, text: &str) -> Result<Key, Failure> {
     match &found[..] {
         [find::KeyMatch { key, .. }] => Ok(key.clone()),
         [] => Err(Failure::new(Kind::NotFound, format!("No key begins with {}.", prefix.spoken()))),
-        _ => Err(Failure::new(Kind::Usage, format!("{} begin with {}; give the whole key ID.", age::count(total, "key"), prefix.spoken()))),
+        _ => Err(Failure::new(
+            Kind::Usage,
+            format!("{} begin with {}; give the whole key ID.", age::count(total, "key"), prefix.spoken()),
+        )),
     }
 }
 

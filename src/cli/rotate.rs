@@ -49,12 +49,21 @@ impl Rotate {
             }
         }
         let now = desk.clock.now();
-        let debts: Vec<_> = ops::debts::list(&desk).await?.into_iter().filter(|debt| waiting.contains(&debt.id)).collect();
+        let debts: Vec<_> =
+            ops::debts::list(&desk).await?.into_iter().filter(|debt| waiting.contains(&debt.id)).collect();
         if self.json {
-            return out::json(&Facts { debts: debts.iter().map(|debt| DebtFacts::of(debt, now, &desk.zone)).collect() });
+            return out::json(&Facts {
+                debts: debts.iter().map(|debt| DebtFacts::of(debt, now, &desk.zone)).collect(),
+            });
         }
         for debt in &debts {
-            out::line(&format!("{}  {}: {}. {}", debt.key.short(), debt.device_name, debt.word(), debt.sentence(now, &desk.zone)))?;
+            out::line(&format!(
+                "{}  {}: {}. {}",
+                debt.key.short(),
+                debt.device_name,
+                debt.word(),
+                debt.sentence(now, &desk.zone)
+            ))?;
         }
         Ok(())
     }

@@ -76,8 +76,10 @@ pub(super) async fn one_device(seat_of: &Desk, text: &str) -> Result<DeviceMatch
         [one] => Ok(one.clone()),
         [] => Err(Failure::new(Kind::NotFound, "No device is called so, has this serial or belongs to this user.")),
         _ => {
-            let list: Vec<String> =
-                candidates.iter().map(|hit| format!("{} {} ({})", hit.device.name, hit.device.id, hit.device.join.words())).collect();
+            let list: Vec<String> = candidates
+                .iter()
+                .map(|hit| format!("{} {} ({})", hit.device.name, hit.device.id, hit.device.join.words()))
+                .collect();
             Err(Failure::new(Kind::Usage, format!("{} devices match; name one by its device id:", candidates.len()))
                 .meaning(list.join("\n  ")))
         }

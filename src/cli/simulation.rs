@@ -68,7 +68,9 @@ impl Serve {
             running.tenant().dump_to(path).map_err(failed)?;
         }
         out::line(&running.connection_line())?;
-        tokio::signal::ctrl_c().await.map_err(|e| Failure::new(Kind::Failed, format!("Interrupts cannot be heard: {e}.")))?;
+        tokio::signal::ctrl_c()
+            .await
+            .map_err(|e| Failure::new(Kind::Failed, format!("Interrupts cannot be heard: {e}.")))?;
         running.shutdown().await;
         Ok(())
     }

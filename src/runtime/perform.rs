@@ -57,13 +57,16 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
 /// Opens the technician's browser: a graphical one, never a text browser in this terminal.
 async fn browse(address: String) -> Result<(), Failure> {
     let by_hand = || {
-        Failure::new(Kind::Failed, "No browser can be opened here.").next("Type the address on any device, or scan the code.")
+        Failure::new(Kind::Failed, "No browser can be opened here.")
+            .next("Type the address on any device, or scan the code.")
     };
     if !address.starts_with("https://") && !address.starts_with("http://") {
         return Err(by_hand());
     }
     let is_graphical = !cfg!(all(unix, not(target_os = "macos")))
-        || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+        || ["DISPLAY", "WAYLAND_DISPLAY"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     if !is_graphical {
         return Err(by_hand());
     }

@@ -9,7 +9,8 @@ use std::{
 use crossterm::{
     cursor,
     event::{
-        DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange, Event, KeyEventKind, poll, read,
+        DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange, Event, KeyEventKind, poll,
+        read,
     },
     execute, queue,
     style::Print,

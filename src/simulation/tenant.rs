@@ -192,6 +192,11 @@ impl Tenant {
         &self.0.scenario.tenant.name
     }
 
+    /// The domain its people sign in under; as good as the id wherever a tenant is named.
+    pub fn domain(&self) -> &str {
+        &self.0.scenario.tenant.domain
+    }
+
     pub fn client_id(&self) -> Uuid {
         self.0.scenario.tenant.client_id
     }

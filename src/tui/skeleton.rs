@@ -193,10 +193,7 @@ fn side(model: &Model, canvas: &mut Canvas, col: u16) {
 fn side_note(model: &Model, step: &str) -> Option<String> {
     let call = &model.call.as_ref()?.call;
     match step {
-        "caller" => call
-            .verification
-            .as_ref()
-            .map(|v| format!("{}, {}", v.words, age::clock(v.at, &model.setup.zone))),
+        "caller" => call.verification.as_ref().map(|v| format!("{}, {}", v.words, age::clock(v.at, &model.setup.zone))),
         "ticket" => call.ticket.as_ref().map(ToString::to_string),
         "windows" => call.in_windows.map(|at| age::clock(at, &model.setup.zone)),
         _ => None,

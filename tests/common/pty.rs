@@ -1,5 +1,4 @@
 //! The real binary in a pseudo-terminal: type, look at the screen, kill.
-#![expect(dead_code, reason = "each test program uses its own part")]
 
 use std::{
     io::{Read, Write},
@@ -50,7 +49,7 @@ impl Term {
         let pair = native_pty_system().openpty(size).unwrap();
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, cols, SCROLLBACK)));
+        let parser = Arc::new(Mutex::new(vt100::Parser::new(nonzero(rows), nonzero(cols), SCROLLBACK)));
         let mut reader = pair.master.try_clone_reader().unwrap();
         std::thread::spawn({
             let parser = Arc::clone(&parser);
@@ -145,4 +144,8 @@ pub fn serve() -> Served {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let running = runtime.block_on(super::tenant());
     Served { running: Arc::new(running), _runtime: runtime }
+}
+
+fn nonzero(n: u16) -> std::num::NonZero<u16> {
+    std::num::NonZero::new(n).unwrap()
 }

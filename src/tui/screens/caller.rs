@@ -180,12 +180,8 @@ fn send(model: &mut Model, method: Option<String>) {
     if desk.card.is_none() {
         return;
     }
-    let request = Verify {
-        call: desk.call.id,
-        method,
-        claims: desk.caller.claims(),
-        anything_known: anything_known(desk),
-    };
+    let request =
+        Verify { call: desk.call.id, method, claims: desk.caller.claims(), anything_known: anything_known(desk) };
     let ask = model.ask(Request::Verify(request));
     if let Some(desk) = &mut model.call {
         desk.writing = Some(ask);
@@ -296,10 +292,9 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
             Ok(()) => "choose how",
         };
         let choose = model.hint(Action::Choose, "choose").labelled(format!("1-{methods}"));
-        hints.push(model.hint(Action::Verified, "verified").unless(
-            allowed.is_err() || desk.caller.method.is_none(),
-            why,
-        ));
+        hints.push(
+            model.hint(Action::Verified, "verified").unless(allowed.is_err() || desk.caller.method.is_none(), why),
+        );
         if allowed.is_ok() {
             hints.push(choose);
         }

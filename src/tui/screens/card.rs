@@ -2,13 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{
-    canvas::Canvas,
-    model::Model,
-    skeleton::Layout,
-    theme::Role,
-    words,
-};
+use super::super::{canvas::Canvas, model::Model, skeleton::Layout, theme::Role, words};
 use crate::domain::{
     age,
     device::{Device, ManagedDevice},
@@ -53,7 +47,14 @@ pub fn named(name: &Foreign, rest: &str) -> String {
 }
 
 /// Device, owner and key: three rows from `row`. Returns the row after them.
-pub fn facts(model: &Model, canvas: &mut Canvas, row: u16, card: &Card, key: Option<(&Key, Place)>, shown: bool) -> u16 {
+pub fn facts(
+    model: &Model,
+    canvas: &mut Canvas,
+    row: u16,
+    card: &Card,
+    key: Option<(&Key, Place)>,
+    shown: bool,
+) -> u16 {
     canvas.fact(row, "Device", Role::Strong, &device_words(model, card));
     owner(canvas, row + 1, card.managed.first(), shown);
     let Some((key, rank)) = key else { return row + 2 };

@@ -1,13 +1,6 @@
 //! Leaving: what is held goes out first, what writes is waited for.
 
-use super::super::{
-    canvas::Canvas,
-    keymap::Action,
-    model::Model,
-    msg::Effect,
-    skeleton,
-    theme::Role,
-};
+use super::super::{canvas::Canvas, keymap::Action, model::Model, msg::Effect, skeleton, theme::Role};
 use super::stage;
 use crate::domain::{
     age,
@@ -85,7 +78,8 @@ pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
         Quit::Unsent { why } => {
             let (are, they) = if unsent == 1 { ("is", "It goes") } else { ("are", "They go") };
             let count = age::count(unsent, "rotation");
-            let said = format!("{count} {are} not sent yet. {they} out at the next start or by the watcher. Enter quits.");
+            let said =
+                format!("{count} {are} not sent yet. {they} out at the next start or by the watcher. Enter quits.");
             (said, why.iter().map(ToString::to_string).collect())
         }
     };

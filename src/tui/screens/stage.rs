@@ -11,8 +11,7 @@ use super::super::{
 };
 use super::{digits, read};
 use crate::domain::{
-    age,
-    event,
+    age, event,
     moment::{Deadline, Moment},
     recovery_password::{BLOCKS, Fault},
     work::{
@@ -39,7 +38,9 @@ pub struct Stage {
 /// What can be seen of the digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sight {
-    Shown { until: Deadline },
+    Shown {
+        until: Deadline,
+    },
     Concealed(Why),
     /// The technician went back to the call; concealed.
     Aside,

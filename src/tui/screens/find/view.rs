@@ -105,9 +105,7 @@ fn answer(model: &Model) -> (Role, String) {
     match (keys, devices) {
         (0, 0) => not_found_answer(model),
         (0, n) => (Role::Text, format!("{}. ↓ chooses.", age::count(n, "device"))),
-        (keys, 0) => {
-            (Role::Text, format!("{} on {}. Keep typing.", age::count(keys, "key"), age::count(on, "device")))
-        }
+        (keys, 0) => (Role::Text, format!("{} on {}. Keep typing.", age::count(keys, "key"), age::count(on, "device"))),
         (keys, n) => (Role::Text, format!("{}, {}. Keep typing.", age::count(keys, "key"), age::count(n, "device"))),
     }
 }
