@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It builds the program first, so that what it draws is what stands in `src/`. The seed is fixed: from one run to the next the pictures
-//! differ in times, and in the ledger's hash, which covers times.
+//! differ in times, in the ledger's hash, which covers times, and in the sign-in code, which is drawn by lot.
 
 mod svg;
 mod terminal;
