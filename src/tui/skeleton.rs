@@ -22,8 +22,8 @@ use crate::{
 const ROOMY: u16 = 100;
 /// From here the rail becomes the side runbook.
 const SIDE: u16 = 112;
-/// From here the device's objects and keys stand beside the card.
-const BESIDE: u16 = 160;
+/// From here the device's objects and keys stand beside the card, and the side still has its 32 columns after them.
+const BESIDE: u16 = 186;
 /// From here they stand open below it.
 const TALL: u16 = 34;
 const TENANT_WIDTH: usize = 21;

@@ -314,3 +314,151 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
     hints.push(model.hint(Action::Help, "help"));
     hints
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::work::Outcome,
+        tui::{
+            KeyPress, Msg,
+            tests::{Desk, asked, assert_screen, failure},
+        },
+    };
+
+    fn is_verify(request: &Request) -> bool {
+        matches!(request, Request::Verify(_))
+    }
+
+    #[test]
+    fn the_caller_is_asked_before_anything_is_shown() {
+        assert_screen!(Desk::in_call());
+    }
+
+    #[test]
+    fn a_match_goes_on_to_the_next_claim_and_a_mismatch_stays() {
+        let mut desk = Desk::in_call();
+        desk.type_text("mara voss");
+        desk.press("enter");
+        desk.type_text("hp elitebook");
+        desk.press("enter");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn after_a_mismatch_no_method_can_be_chosen() {
+        let mut desk = Desk::in_call();
+        desk.type_text("omar voss");
+        desk.press("enter tab");
+        assert!(desk.press("1 v").is_empty());
+        assert_screen!(desk);
+        // Asked again, the claim is typed anew.
+        desk.press("tab");
+        desk.press("ctrl-u");
+        desk.type_text("mara voss");
+        assert!(desk.press("enter tab 1 v").iter().any(|e| matches!(e, crate::tui::Effect::Ask { .. })));
+    }
+
+    #[test]
+    fn v_needs_a_method_and_a_claim() {
+        let mut desk = Desk::in_call();
+        assert!(desk.press("tab v 1 v").is_empty(), "nothing was compared");
+        desk.press("tab");
+        desk.type_text("mara voss");
+        assert!(desk.press("enter tab v").is_empty(), "no method was chosen");
+        let effects = desk.press("2 v");
+        let [Request::Verify(verify)] = asked(&effects)[..] else { panic!("{effects:?}") };
+        assert_eq!(verify.method.as_deref(), Some("manager"));
+        assert_eq!(verify.claims[0], Claim { fact: Fact::Name, compared: Compared::Match });
+        assert!(verify.anything_known);
+    }
+
+    #[test]
+    fn a_method_is_chosen_and_v_waits() {
+        let mut desk = Desk::in_call();
+        desk.type_text("mara voss");
+        desk.press("enter tab 1");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn what_was_typed_before_the_list_had_the_focus_is_dropped() {
+        let mut desk = Desk::in_call();
+        desk.type_text("mara voss");
+        desk.press("enter tab");
+        // Within the same quarter of a second: meant for the field.
+        for key in [crokey::key!(1), crokey::key!(v), crokey::key!(n)] {
+            desk.send(Msg::Key(KeyPress { key, repeat: false }));
+        }
+        assert!(desk.effects.is_empty());
+        assert!(desk.row(24).contains("v verified (choose how)"));
+    }
+
+    #[test]
+    fn v_held_down_verifies_nobody() {
+        let mut desk = Desk::in_call();
+        desk.type_text("mara voss");
+        desk.press("enter tab 1");
+        assert!(desk.repeat("v").is_empty());
+        assert!(desk.press("enter").is_empty());
+        assert!(desk.press("space").is_empty());
+    }
+
+    #[test]
+    fn n_closes_the_call_and_says_what_to_tell_the_caller() {
+        let mut desk = Desk::in_call();
+        desk.type_text("omar voss");
+        let effects = desk.press("enter tab n");
+        assert!(asked(&effects).iter().any(|r| matches!(r, Request::Verify(v) if v.method.is_none())));
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn once_verified_the_facts_are_seen() {
+        let mut desk = Desk::open();
+        desk.to_ticket();
+        assert!(desk.row(5).contains("Mara Voss, Latitude 5440"));
+    }
+
+    #[test]
+    fn without_an_intune_object_the_method_alone_decides() {
+        let mut desk = Desk::open();
+        desk.world.card.managed.clear();
+        desk.to_caller();
+        desk.type_text("mara voss");
+        desk.press("enter tab");
+        assert!(desk.row(11).contains("? nothing known to compare with"));
+        let effects = desk.press("1 v");
+        assert!(asked(&effects).iter().any(|r| matches!(r, Request::Verify(v) if !v.anything_known)));
+    }
+
+    #[test]
+    fn the_demo_keeps_in_view_what_the_caller_answers() {
+        let mut desk = Desk::demo();
+        desk.to_caller();
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn a_refused_step_stands_over_the_card() {
+        let mut desk = Desk::in_call();
+        desk.hold(is_verify);
+        desk.type_text("mara voss");
+        desk.press("enter tab 1 v");
+        let refusal = failure(crate::domain::work::Kind::Failed, "The ledger is busy.").next("Try again.");
+        desk.answer(is_verify, Err(refusal));
+        assert!(desk.row(17).contains("The ledger is busy. Try again."));
+    }
+
+    #[test]
+    fn an_answer_for_another_call_changes_nothing() {
+        let mut desk = Desk::in_call();
+        desk.hold(is_verify);
+        desk.type_text("mara voss");
+        desk.press("enter tab 1 v");
+        let mut other = desk.model.call.as_ref().unwrap().call.clone();
+        other.id = crate::domain::call::CallId::new();
+        desk.answer(is_verify, Ok(Outcome::Verified(other)));
+        assert!(desk.shows("They say"));
+    }
+}
