@@ -187,9 +187,7 @@ impl Keymap {
     }
 
     fn in_place(&self, place: Place) -> impl Iterator<Item = &Binding> {
-        self.bindings
-            .iter()
-            .filter(move |binding| binding.places.iter().any(|&p| p == place || p == Place::Everywhere))
+        self.bindings.iter().filter(move |binding| binding.places.iter().any(|&p| p == place || p == Place::Everywhere))
     }
 }
 

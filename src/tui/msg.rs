@@ -53,14 +53,9 @@ pub enum Msg {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Exactly one [`Msg::Answer`] with this `ask` must follow, unless it is cancelled and a read.
-    Ask {
-        ask: AskId,
-        request: Request,
-    },
+    Ask { ask: AskId, request: Request },
     /// Stop working on `ask`. A request that must finish is answered all the same: cancelled, or with what came first.
-    Cancel {
-        ask: AskId,
-    },
+    Cancel { ask: AskId },
     /// Nothing that must finish is under way any more.
     Quit,
 }

@@ -23,7 +23,7 @@ impl Prompt {
         let label = match failure.kind {
             Kind::Confirm => "Sure",
             Kind::Refused => "Refused",
-            Kind::Uncertain => "No answer",
+            Kind::Uncertain => "Unknown",
             Kind::NotFound => "Not found",
             Kind::SignIn => "Sign in",
             Kind::Unreachable => "Offline",

@@ -65,6 +65,9 @@ pub fn status(model: &Model, canvas: &mut Canvas) {
     lights(model, canvas, lights_at, roomy);
     debts(model, canvas, roomy);
 
+    if !model.session.is_known() {
+        return;
+    }
     let listing = words::listing(&model.listing, model.now.wall);
     let at = if model.listing.running { canvas.put(2, 3, Role::Text, &format!("{} ", model.spinner())) } else { 3 };
     let stopped = !model.listing.running && model.listing.stopped.is_some();
@@ -193,10 +196,7 @@ fn side(model: &Model, canvas: &mut Canvas, col: u16) {
 fn side_note(model: &Model, step: &str) -> Option<String> {
     let call = &model.call.as_ref()?.call;
     match step {
-        "caller" => call
-            .verification
-            .as_ref()
-            .map(|v| format!("{}, {}", v.words, age::clock(v.at, &model.setup.zone))),
+        "caller" => call.verification.as_ref().map(|v| format!("{}, {}", v.words, age::clock(v.at, &model.setup.zone))),
         "ticket" => call.ticket.as_ref().map(ToString::to_string),
         "windows" => call.in_windows.map(|at| age::clock(at, &model.setup.zone)),
         _ => None,

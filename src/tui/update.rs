@@ -10,7 +10,7 @@ use super::{
     model::Model,
     msg::{Effect, KeyPress, Msg},
     screens::{
-        Page, calls, caller, close, debts, duplicates, find, help, permissions, quit, read, runbook, sign_in, stage,
+        Page, caller, calls, close, debts, duplicates, find, help, permissions, quit, read, runbook, sign_in, stage,
         stop, ticket,
     },
 };
@@ -87,10 +87,7 @@ fn typed(model: &mut Model, place: Place, press: KeyPress) -> bool {
     edited != Edited::NotText
 }
 
-fn field_of_call(
-    model: &mut Model,
-    edit: impl FnOnce(&mut super::call_desk::CallDesk) -> Option<Edited>,
-) -> Edited {
+fn field_of_call(model: &mut Model, edit: impl FnOnce(&mut super::call_desk::CallDesk) -> Option<Edited>) -> Edited {
     model.call.as_mut().and_then(edit).unwrap_or(Edited::NotText)
 }
 

@@ -7,7 +7,7 @@ use super::{
     canvas::Canvas,
     model::Model,
     screens::{
-        Page, calls, caller, close, debts, duplicates, find, help, permissions, quit, read, runbook, sign_in, small,
+        Page, caller, calls, close, debts, duplicates, find, help, permissions, quit, read, runbook, sign_in, small,
         stage, stop, ticket,
     },
 };

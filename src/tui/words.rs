@@ -13,8 +13,7 @@ use crate::domain::{
 
 /// "Two", up to ten in words.
 pub fn number(n: usize) -> String {
-    const WORDS: [&str; 11] =
-        ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"];
+    const WORDS: [&str; 11] = ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"];
     WORDS.get(n).map_or_else(|| n.to_string(), |word| (*word).to_owned())
 }
 

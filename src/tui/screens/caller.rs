@@ -121,7 +121,7 @@ pub fn act(model: &mut Model, action: Action) {
             let next = if n + 1 < Fact::ALL.len() { Part::Claim(n + 1) } else { Part::How };
             desk.caller.go_to(next, now);
         }
-        (Part::Claim(n), Action::Up) if n > 0 => {
+        (Part::Claim(n), Action::Up | Action::Back) if n > 0 => {
             compare_claim(desk, n);
             desk.caller.go_to(Part::Claim(n - 1), now);
         }
@@ -180,12 +180,8 @@ fn send(model: &mut Model, method: Option<String>) {
     if desk.card.is_none() {
         return;
     }
-    let request = Verify {
-        call: desk.call.id,
-        method,
-        claims: desk.caller.claims(),
-        anything_known: anything_known(desk),
-    };
+    let request =
+        Verify { call: desk.call.id, method, claims: desk.caller.claims(), anything_known: anything_known(desk) };
     let ask = model.ask(Request::Verify(request));
     if let Some(desk) = &mut model.call {
         desk.writing = Some(ask);
@@ -200,7 +196,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
     skeleton::rail(model, canvas, say);
     canvas.within(layout.right, |canvas| {
         claims(canvas, desk, model.session.is_renewing());
-        let row = methods(model, canvas, desk) + 1;
+        let row = if model.session.is_renewing() { 15 } else { methods(model, canvas, desk) + 1 };
         let row = demo_caller(model, canvas, row);
         if let Some(card) = &desk.card {
             card::open(model, canvas, row, card, true, desk.is_unmasked(model.setup.policy.mask_facts));
@@ -238,7 +234,7 @@ fn claims(canvas: &mut Canvas, desk: &CallDesk, renewing: bool) {
 fn methods(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
     let focused = desk.caller.part == Part::How;
     let allowed = verification(model).is_ok();
-    if focused && !model.session.is_renewing() {
+    if focused {
         canvas.bar(15, Role::Accent);
     }
     canvas.put(15, 3, if focused { Role::Text } else { Role::Dim }, "How");
@@ -263,7 +259,7 @@ fn methods(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
 fn demo_caller(model: &Model, canvas: &mut Canvas, row: u16) -> u16 {
     let Some(caller) = &model.incoming else { return row };
     let answers = format!("“{}, {}, serial {}.”", caller.name, caller.model, caller.serial);
-    canvas.facts(row, "Caller", Role::Text, &printable(&answers), 2)
+    canvas.facts(row, "Caller", Role::Text, &printable(&answers), 2) + 1
 }
 
 fn notice(model: &Model, desk: &CallDesk) -> Option<(Role, String)> {
@@ -296,10 +292,9 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
             Ok(()) => "choose how",
         };
         let choose = model.hint(Action::Choose, "choose").labelled(format!("1-{methods}"));
-        hints.push(model.hint(Action::Verified, "verified").unless(
-            allowed.is_err() || desk.caller.method.is_none(),
-            why,
-        ));
+        hints.push(
+            model.hint(Action::Verified, "verified").unless(allowed.is_err() || desk.caller.method.is_none(), why),
+        );
         if allowed.is_ok() {
             hints.push(choose);
         }
@@ -308,7 +303,9 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
     } else {
         hints.push(model.hint(Action::GoOn, "compare").unless(opening, "opening the device"));
         hints.push(model.hint(Action::NextPart, "how verified"));
-        hints.push(model.hint(Action::Back, "back").unless(true, "F4 parks"));
+        if desk.caller.part != Part::Claim(0) {
+            hints.push(model.hint(Action::Back, "back"));
+        }
     }
     hints.push(model.hint(Action::Park, "park"));
     hints.push(model.hint(Action::Help, "help"));

@@ -2,13 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{
-    canvas::Canvas,
-    model::Model,
-    skeleton::Layout,
-    theme::Role,
-    words,
-};
+use super::super::{canvas::Canvas, model::Model, skeleton::Layout, theme::Role, words};
 use crate::domain::{
     age,
     device::{Device, ManagedDevice},
@@ -53,7 +47,14 @@ pub fn named(name: &Foreign, rest: &str) -> String {
 }
 
 /// Device, owner and key: three rows from `row`. Returns the row after them.
-pub fn facts(model: &Model, canvas: &mut Canvas, row: u16, card: &Card, key: Option<(&Key, Place)>, shown: bool) -> u16 {
+pub fn facts(
+    model: &Model,
+    canvas: &mut Canvas,
+    row: u16,
+    card: &Card,
+    key: Option<(&Key, Place)>,
+    shown: bool,
+) -> u16 {
     canvas.fact(row, "Device", Role::Strong, &device_words(model, card));
     owner(canvas, row + 1, card.managed.first(), shown);
     let Some((key, rank)) = key else { return row + 2 };
@@ -119,8 +120,10 @@ fn lowered(text: &str) -> String {
 /// The device's objects, from `row`, at `left` columns to the right of the usual place, `focus` with the bar. Returns the row after.
 pub fn objects(model: &Model, canvas: &mut Canvas, row: u16, left: u16, card: &Card, window: Window) -> u16 {
     // Beside the card the room is narrower.
-    let [join_at, seen_at, keys_at, verdict_at] = if left > 0 { [13, 27, 40, 45] } else { [13, 29, 45, 53] }.map(|at| left + at);
-    let heads = [(left + 3, "Object"), (join_at, "Join"), (seen_at, "Signed in"), (keys_at, "Keys"), (verdict_at, "Verdict")];
+    let [join_at, seen_at, keys_at, verdict_at] =
+        if left > 0 { [13, 27, 40, 45] } else { [13, 29, 45, 53] }.map(|at| left + at);
+    let heads =
+        [(left + 3, "Object"), (join_at, "Join"), (seen_at, "Signed in"), (keys_at, "Keys"), (verdict_at, "Verdict")];
     for (col, word) in heads {
         canvas.put(row, col, Role::Dim, word);
     }
@@ -139,8 +142,10 @@ pub fn objects(model: &Model, canvas: &mut Canvas, row: u16, left: u16, card: &C
         canvas.put_in(at, seen_at, keys_at - seen_at - 1, Role::Text, &seen);
         canvas.put(at, keys_at, Role::Text, &object.keys.to_string());
         let sure = object.finding == Finding::ThisOne && verdict.confidence == Confidence::Sure;
-        let said = format!("{}{}", object.words(), if sure { ", sure" } else { "" });
-        let warn = said.contains("do not delete");
+        // The join column says that it is registered only.
+        let said = object.words().trim_start_matches("registered only").trim_start_matches([',', ':', ' ']).to_owned();
+        let said = if sure { format!("{said}, sure") } else { said };
+        let warn = object.keys > 0 && object.finding != Finding::ThisOne;
         let role = if warn { Role::Warn } else { Role::Text };
         at = canvas.wrapped(at, verdict_at, canvas.right(), role, &said, 2);
     }
@@ -180,18 +185,21 @@ pub fn keys(model: &Model, canvas: &mut Canvas, row: u16, left: u16, card: &Card
     at
 }
 
-/// The card as it stands open below or beside a screen that has the room.
+/// The card as it stands open below (from row `after`) or beside a screen that has the room.
 pub fn open(model: &Model, canvas: &mut Canvas, after: u16, card: &Card, facts_too: bool, unmasked: bool) {
     let layout = Layout::of(canvas.cols(), canvas.rows());
     let (mut row, left, right) = match layout.beside {
         Some(col) => (10, col - 3, col + 66),
-        None if layout.below => (after + 1, 0, layout.right),
+        None if layout.below => (after, 0, layout.right),
         None => return,
     };
     if facts_too && layout.beside.is_none() {
         canvas.within(layout.right, |canvas| {
             row = facts(model, canvas, row, card, None, unmasked);
-            row = verdict(canvas, row, card) + 1;
+            if let Some(verdict) = &card.verdict {
+                row = canvas.facts(row, "Verdict", Role::Text, &verdict.sentence, 2);
+            }
+            row += 1;
         });
     }
     canvas.within(right, |canvas| {

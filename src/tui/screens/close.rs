@@ -56,7 +56,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
             }
         }
         if let Some(card) = &desk.card {
-            card::open(model, canvas, row, card, true, desk.is_unmasked(model.setup.policy.mask_facts));
+            card::open(model, canvas, row + 1, card, true, desk.is_unmasked(model.setup.policy.mask_facts));
         }
         prompt::draw(model, canvas, desk.failure.as_ref().map(Prompt::of));
     });
@@ -179,7 +179,10 @@ mod tests {
         let mut desk = in_windows();
         desk.hold(|request| matches!(request, Request::CloseCall(_)));
         desk.press("enter");
-        desk.answer(|request| matches!(request, Request::CloseCall(_)), Err(failure(Kind::Failed, "The ledger is busy.")));
+        desk.answer(
+            |request| matches!(request, Request::CloseCall(_)),
+            Err(failure(Kind::Failed, "The ledger is busy.")),
+        );
         assert!(desk.shows("The ledger is busy."));
         assert!(desk.shows("copy note"));
     }

@@ -101,8 +101,9 @@ fn body(model: &Model, canvas: &mut Canvas, open: &Card, page: &Duplicates, layo
         row = canvas.facts(row, "Because", Role::Text, &verdict.because.join(" "), 2);
     }
     row += 1;
-    // The escrow row, and the one that counts a list too long for the screen.
-    let most = usize::from((layout.last + 1).saturating_sub(row + 3));
+    let room = usize::from((layout.last + 1).saturating_sub(row + 2));
+    // A list too long for the screen leaves a row to its count.
+    let most = if open.keys.len() > room { room.saturating_sub(1) } else { room };
     let window = Window { focus: (page.part == Part::Keys).then_some(page.key), at: page.key, most };
     row = card::keys(model, canvas, row, 0, open, window);
     canvas.fact(row, "Escrow", Role::Text, open.escrow.words());
@@ -154,7 +155,7 @@ mod tests {
         desk.type_text("4F2B91C0");
         desk.wait(200);
         desk.press("tab tab");
-        assert!(desk.shows("1 to 5 of 190 keys"), "{:#?}", desk.rows());
+        assert!(desk.shows("1 to 3 of 190 keys"), "{:#?}", desk.rows());
         for _ in 0..300 {
             desk.press("down");
         }

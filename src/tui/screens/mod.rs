@@ -1,7 +1,7 @@
 //! One screen a file: its state, what its keys do, what it draws, its tests.
 
-pub mod calls;
 pub mod caller;
+pub mod calls;
 pub mod card;
 pub mod close;
 pub mod debts;

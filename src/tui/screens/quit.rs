@@ -1,13 +1,6 @@
 //! Leaving: what is held goes out first, what writes is waited for.
 
-use super::super::{
-    canvas::Canvas,
-    keymap::Action,
-    model::Model,
-    msg::Effect,
-    skeleton,
-    theme::Role,
-};
+use super::super::{canvas::Canvas, keymap::Action, model::Model, msg::Effect, skeleton, theme::Role};
 use super::stage;
 use crate::domain::{
     age,
@@ -85,7 +78,8 @@ pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
         Quit::Unsent { why } => {
             let (are, they) = if unsent == 1 { ("is", "It goes") } else { ("are", "They go") };
             let count = age::count(unsent, "rotation");
-            let said = format!("{count} {are} not sent yet. {they} out at the next start or by the watcher. Enter quits.");
+            let said =
+                format!("{count} {are} not sent yet. {they} out at the next start or by the watcher. Enter quits.");
             (said, why.iter().map(ToString::to_string).collect())
         }
     };
@@ -175,7 +169,10 @@ mod tests {
         let mut desk = owing();
         desk.hold(|request| *request == Request::WrapUp);
         desk.press("ctrl-q");
-        desk.answer(|request| *request == Request::WrapUp, Err(failure(Kind::Unreachable, "Intune cannot be reached.")));
+        desk.answer(
+            |request| *request == Request::WrapUp,
+            Err(failure(Kind::Unreachable, "Intune cannot be reached.")),
+        );
         assert!(desk.shows("Intune cannot be reached."));
         desk.press("esc");
         assert!(desk.shows("Type what the caller reads"));

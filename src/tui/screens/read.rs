@@ -64,6 +64,7 @@ pub fn answered(model: &mut Model, result: Result<Disclosed, Failure>) {
             desk.call.disclosed = Some(disclosed.at);
             desk.again = false;
             stage::begin(model, disclosed, disclosing.then_park);
+            model.ask(Request::Debts);
         }
         Err(failure) => {
             match failure.kind {
@@ -71,6 +72,9 @@ pub fn answered(model: &mut Model, result: Result<Disclosed, Failure>) {
                     // Entra may have recorded a read: the call goes on as if it had.
                     desk.call.disclosed = desk.call.disclosed.or(Some(now));
                     desk.again = false;
+                    desk.failure = Some(failure);
+                    model.ask(Request::Debts);
+                    return;
                 }
                 Kind::Cancelled if disclosing.then_park => {
                     park(model);
@@ -182,10 +186,14 @@ fn body(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
             canvas.put(14, 13, Role::Text, "Entra is not asked a second time.");
         }
         None => {
-            canvas.fact(13, "Key", Role::Text, "dropped here; to see it again is a new disclosure");
+            let said = match &desk.stage {
+                Some(_) => "dropped here; to see it again is a new disclosure",
+                None => "not here; asking for it again is a new disclosure",
+            };
+            canvas.fact(13, "Key", Role::Text, said);
         }
     }
-    close::debt(model, canvas, desk, 15)
+    close::debt(model, canvas, desk, 15) + 1
 }
 
 fn waiting_prompt(model: &Model, desk: &CallDesk) -> Option<Prompt> {

@@ -207,7 +207,8 @@ pub fn prompt(model: &Model) -> Option<Prompt> {
     if !model.session.is_renewing() {
         return None;
     }
-    let kept = if model.call.is_some() { "The call is kept, and so is what you typed." } else { "What you typed is kept." };
+    let kept =
+        if model.call.is_some() { "The call is kept, and so is what you typed." } else { "What you typed is kept." };
     let mut lines = vec!["Entra wants you to sign in again before it gives out a key.".to_owned(), kept.to_owned()];
     match &model.session.state {
         SignIn::Code { code, until } => {

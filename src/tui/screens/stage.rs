@@ -11,8 +11,7 @@ use super::super::{
 };
 use super::{digits, read};
 use crate::domain::{
-    age,
-    event,
+    age, event,
     moment::{Deadline, Moment},
     recovery_password::{BLOCKS, Fault},
     work::{
@@ -39,7 +38,9 @@ pub struct Stage {
 /// What can be seen of the digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sight {
-    Shown { until: Deadline },
+    Shown {
+        until: Deadline,
+    },
     Concealed(Why),
     /// The technician went back to the call; concealed.
     Aside,
@@ -168,13 +169,9 @@ pub fn conceal(model: &mut Model, why: Why) {
 /// Shows the digits again. No new read.
 pub fn show(model: &mut Model) {
     let until = model.now.in_(model.setup.policy.conceal_after);
-    let looking = model.focused;
     if let Some(stage) = stage(model).filter(|stage| stage.has_digits() && !stage.is_shown()) {
-        // Without the focus, the key press came from nowhere.
-        if looking {
-            stage.sight = Sight::Shown { until };
-            tell(model, event::Stage::Shown);
-        }
+        stage.sight = Sight::Shown { until };
+        tell(model, event::Stage::Shown);
     }
 }
 
@@ -267,48 +264,57 @@ fn blocks(canvas: &mut Canvas, stage: &Stage, row: u16, left: u16) {
     }
 }
 
+/// What is wrong with the key, and below it a toast.
 fn notice(model: &Model, canvas: &mut Canvas, stage: &Stage, left: u16) {
     let row = canvas.rows() - 1;
     let faults = stage.disclosed.as_ref().map(|disclosed| disclosed.faults.as_slice()).unwrap_or_default();
-    let said = faults.iter().map(fault_words).collect::<Vec<_>>();
-    if let Some(first) = said.first() {
-        canvas.put(row - 1, left, Role::Warn, first);
-        if said.len() > 1 {
-            let others = faults.iter().skip(1).map(|fault| match fault {
-                Fault::Block(n) => format!("block {n}"),
-                Fault::Length(_) => "their number".into(),
-            });
-            canvas.put(row, left, Role::Warn, &format!("So do: {}.", others.collect::<Vec<_>>().join(", ")));
-        }
+    if !faults.is_empty() {
+        canvas.wrapped(row - 2, left, left + WIDTH, Role::Warn, &fault_words(faults), 2);
     }
-    if let Some(toast) = model.toast.as_ref().filter(|_| said.len() < 2) {
+    if let Some(toast) = &model.toast {
         canvas.put(row, left, toast.role, &toast.text);
     }
 }
 
-fn fault_words(fault: &Fault) -> String {
-    match fault {
-        Fault::Block(n) => {
-            format!("Block {n} fails Microsoft's check. Read it as it stands: it is what Entra holds.")
+fn fault_words(faults: &[Fault]) -> String {
+    let blocks: Vec<String> = faults
+        .iter()
+        .filter_map(|fault| match fault {
+            Fault::Block(n) => Some(n.to_string()),
+            Fault::Length(_) => None,
+        })
+        .collect();
+    let length = faults.iter().find_map(|fault| match fault {
+        Fault::Length(n) => Some(*n),
+        Fault::Block(_) => None,
+    });
+    match (length, blocks.as_slice()) {
+        (Some(n), _) => {
+            let are = if n == 1 { "There is 1 block" } else { &format!("There are {n} blocks") };
+            format!("{are} instead of {BLOCKS}. Read what stands here: it is what Entra holds.")
         }
-        Fault::Length(n) => {
-            format!("There are {n} blocks instead of {BLOCKS}. Read them as they stand: it is what Entra holds.")
+        (None, [one]) => {
+            format!("Block {one} fails Microsoft's check. Read it as it stands: it is what Entra holds.")
         }
+        (None, several) => format!(
+            "Blocks {} fail Microsoft's check. Read them as they stand: it is what Entra holds.",
+            several.join(", ")
+        ),
     }
 }
 
 fn hints(model: &Model, stage: &Stage) -> Vec<footer::Hint> {
     if stage.is_shown() {
         vec![
-            model.hint(Action::NextBlock, "next").unless(stage.block + 1 >= stage.blocks, "the last block"),
-            model.hint(Action::BlockBefore, "before").unless(stage.block == 0, "the first"),
+            model.hint(Action::NextBlock, "next").unless(stage.block + 1 >= stage.blocks, "last"),
+            model.hint(Action::BlockBefore, "before").unless(stage.block == 0, "first"),
             model.hint(Action::Conceal, "conceal"),
             model.hint(Action::InWindows, "Windows"),
             model.hint(Action::Help, "help"),
         ]
     } else {
         vec![
-            model.hint(Action::Conceal, "show").unless(!model.focused, "no focus"),
+            model.hint(Action::Conceal, "show"),
             model.hint(Action::InWindows, "Windows"),
             model.hint(Action::Back, "back"),
             model.hint(Action::Help, "help"),
@@ -494,7 +500,8 @@ mod tests {
         desk.to_reason();
         desk.press("enter");
         let mut disclosed = desk.world.disclosed();
-        disclosed.record_warning = Some("That it was served could not be written down; that it was asked for is.".into());
+        disclosed.record_warning =
+            Some("That it was served could not be written down; that it was asked for is.".into());
         let is_disclose: fn(&Request) -> bool = |request| matches!(request, Request::Disclose(_));
         desk.answer(is_disclose, Ok(crate::domain::work::Outcome::Disclosed(disclosed)));
         assert!(desk.shows("× That it was served could not be written down"));

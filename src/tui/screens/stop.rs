@@ -80,12 +80,8 @@ fn instruction(model: &Model, failure: &Failure) -> String {
 fn text(model: &Model) -> String {
     let Some(stop) = &model.stop else { return String::new() };
     let failure = &stop.failure;
-    let lines = [
-        HEADLINE.to_owned(),
-        failure.happened.clone(),
-        means(failure).to_owned(),
-        facts(model).unwrap_or_default(),
-    ];
+    let lines =
+        [HEADLINE.to_owned(), failure.happened.clone(), means(failure).to_owned(), facts(model).unwrap_or_default()];
     lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 

@@ -115,13 +115,8 @@ fn disclose(model: &mut Model) {
     let Some((ticket, reason)) = complete(model, desk) else { return };
     let confirmed = desk.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Confirm);
     let (call, key, reason) = (desk.call.id, desk.call.key, reason.id.clone());
-    let request = disclose::Request {
-        call,
-        key,
-        ticket: ticket.as_str().to_owned(),
-        reason,
-        same_ticket_confirmed: confirmed,
-    };
+    let request =
+        disclose::Request { call, key, ticket: ticket.as_str().to_owned(), reason, same_ticket_confirmed: confirmed };
     let ask = model.ask(Request::Disclose(request));
     if let Some(desk) = &mut model.call {
         desk.failure = None;
@@ -202,7 +197,7 @@ fn record(model: &Model, canvas: &mut Canvas, desk: &CallDesk, row: u16) -> u16 
     canvas.fact(row, "Record", Role::Text, &said);
     canvas.put(row + 1, 13, Role::Text, "Written down before the key is asked for.");
     canvas.fact(row + 2, "Debt", Role::Text, "From then on this key is owed a replacement.");
-    row + 3
+    row + 4
 }
 
 fn notice(desk: &CallDesk) -> Option<(Role, String)> {

@@ -166,10 +166,7 @@ impl Desk {
     }
 
     pub fn pass(&mut self, by: Duration) {
-        self.now = Moment {
-            wall: self.now.wall + SignedDuration::try_from(by).unwrap(),
-            up: self.now.up + by,
-        };
+        self.now = Moment { wall: self.now.wall + SignedDuration::try_from(by).unwrap(), up: self.now.up + by };
         self.world.now = self.now.wall;
     }
 

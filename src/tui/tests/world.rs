@@ -10,9 +10,7 @@ use crate::domain::{
     call::{Call, CallId, CallState, DisclosureId, Earlier, Verification},
     capability::{Feature, Light, Lights},
     debt::{Debt, DebtId, DebtState, KnownKey, Rotation, RotationId, RotationState},
-    device::{
-        Compliance, Device, DeviceId, DeviceSummary, Join, ManagedDevice, ManagedDeviceId, ObjectId,
-    },
+    device::{Compliance, Device, DeviceId, DeviceSummary, Join, ManagedDevice, ManagedDeviceId, ObjectId},
     escrow::Escrow,
     key::{Key, Place, Volume},
     key_id::KeyId,
@@ -38,7 +36,8 @@ pub const DIGITS: &str = "537284-046310-447106-391402-120824-665038-083743-71025
 
 pub fn policy() -> Policy {
     let reason = |id: &str, label: &str| Reason { id: id.into(), label: label.into() };
-    let method = |id: &str, label: &str, short: &str| Method { id: id.into(), label: label.into(), short: short.into() };
+    let method =
+        |id: &str, label: &str, short: &str| Method { id: id.into(), label: label.into(), short: short.into() };
     Policy {
         ticket: TicketRule::new("INC[0-9]{7}", "INC", "INC0048213").unwrap(),
         reasons: vec![
@@ -373,10 +372,14 @@ impl World {
         call.ticket = Some(policy.ticket.read(&asked.ticket).unwrap());
         call.reason = Some(policy.reason(&asked.reason).unwrap().label.clone());
         call.disclosed = Some(self.now);
-        let mut debt =
-            debt(0x4F2B_91C0, "HVC-LT-0421", &asked.ticket, Duration::ZERO, self.now, RotationState::Held {
-                until: self.now + SignedDuration::from_mins(30),
-            });
+        let mut debt = debt(
+            0x4F2B_91C0,
+            "HVC-LT-0421",
+            &asked.ticket,
+            Duration::ZERO,
+            self.now,
+            RotationState::Held { until: self.now + SignedDuration::from_mins(30) },
+        );
         debt.call = call.id;
         debt.key = call.key;
         debt.known = vec![KnownKey { id: call.key, volume: Volume::OperatingSystem }];

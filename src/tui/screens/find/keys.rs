@@ -94,7 +94,8 @@ fn go_on(model: &mut Model) {
     }
     match find.missing() {
         0 => open_call(model),
-        n => model.toast(Role::Warn, format!("{} to hear. A key is read out only for all eight.", words::more_characters(n))),
+        n => model
+            .toast(Role::Warn, format!("{} to hear. A key is read out only for all eight.", words::more_characters(n))),
     }
 }
 

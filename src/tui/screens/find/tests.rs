@@ -1,6 +1,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::domain::debt::RotationState;
 use crate::{
     domain::{
         device::{DeviceId, DeviceSummary, Join},
@@ -12,7 +13,6 @@ use crate::{
         tests::{Desk, asked, assert_screen, debt, failure},
     },
 };
-use crate::domain::debt::RotationState;
 
 fn opens(request: &Request) -> bool {
     matches!(request, Request::OpenDevice(_))

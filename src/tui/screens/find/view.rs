@@ -6,7 +6,7 @@ use super::{
     super::{
         super::{
             call_desk::one_line,
-            canvas::{Canvas, wrap},
+            canvas::Canvas,
             footer::Hint,
             keymap::Action,
             model::Model,
@@ -105,9 +105,7 @@ fn answer(model: &Model) -> (Role, String) {
     match (keys, devices) {
         (0, 0) => not_found_answer(model),
         (0, n) => (Role::Text, format!("{}. ↓ chooses.", age::count(n, "device"))),
-        (keys, 0) => {
-            (Role::Text, format!("{} on {}. Keep typing.", age::count(keys, "key"), age::count(on, "device")))
-        }
+        (keys, 0) => (Role::Text, format!("{} on {}. Keep typing.", age::count(keys, "key"), age::count(on, "device"))),
         (keys, n) => (Role::Text, format!("{}, {}. Keep typing.", age::count(keys, "key"), age::count(n, "device"))),
     }
 }
@@ -367,9 +365,7 @@ fn not_found(model: &Model, canvas: &mut Canvas) {
 /// The caller of the call that just ended could not be verified.
 fn refused(model: &Model) -> Option<Prompt> {
     let closed = model.find.refused.as_ref()?;
-    let say = format!("Say “{}”", model.runbook.aside.not_verified);
-    let width = 67;
-    let mut lines = wrap(&say, width);
+    let mut lines = vec![format!("Say “{}”", model.runbook.aside.not_verified)];
     lines.push(format!("Call {} is closed, no key was read.", closed.call.number));
     Some(Prompt { label: "Refused".into(), lines, role: Role::Text })
 }
