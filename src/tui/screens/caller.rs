@@ -413,7 +413,7 @@ mod tests {
     #[test]
     fn once_verified_the_facts_are_seen() {
         let mut desk = Desk::open();
-        desk.to_ticket();
+        desk.reach_ticket();
         assert!(desk.row(5).contains("Mara Voss, Latitude 5440"));
     }
 
@@ -421,7 +421,7 @@ mod tests {
     fn without_an_intune_object_the_method_alone_decides() {
         let mut desk = Desk::open();
         desk.world.card.managed.clear();
-        desk.to_caller();
+        desk.reach_caller();
         desk.type_text("mara voss");
         desk.press("enter tab");
         assert!(desk.row(11).contains("? nothing known to compare with"));
@@ -432,7 +432,7 @@ mod tests {
     #[test]
     fn the_demo_keeps_in_view_what_the_caller_answers() {
         let mut desk = Desk::demo();
-        desk.to_caller();
+        desk.reach_caller();
         assert_screen!(desk);
     }
 

@@ -132,7 +132,7 @@ mod tests {
 
     fn parked() -> Desk {
         let mut desk = Desk::open();
-        desk.to_ticket();
+        desk.reach_ticket();
         desk.press("f4");
         desk
     }
@@ -159,7 +159,7 @@ mod tests {
     fn with_a_call_at_the_desk_no_other_is_taken() {
         let mut desk = parked();
         desk.world.card.keys[0] = desk.world.keys[1].key.clone();
-        desk.to_caller();
+        desk.reach_caller();
         assert!(desk.press("f3 enter").iter().all(|effect| !format!("{effect:?}").contains("ResumeCall")));
         assert!(desk.row(24).contains("call 17 is open"));
     }

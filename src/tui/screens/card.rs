@@ -23,20 +23,13 @@ pub fn device_words(model: &Model, card: &Card) -> String {
         return "deleted in Entra; its keys live on".into();
     };
     let mut rest = vec![device.join.words().to_owned()];
-    match (card.managed.first(), card.checked_in()) {
-        (Some(managed), seen) => {
-            rest.push(managed.compliance.words().to_owned());
-            rest.push(seen.map_or_else(
-                || "never checked in".into(),
-                |at| format!("checked in {}", age::ago(at, model.now.wall)),
-            ));
-        }
-        (None, _) => {
-            rest.push(if card.managed_failure.is_some() { "Intune not asked" } else { "not in Intune" }.into());
-            if let Some(at) = device.last_sign_in {
-                rest.push(format!("signed in {}", age::ago(at, model.now.wall)));
-            }
-        }
+    if let Some(managed) = card.managed.first() {
+        rest.push(managed.compliance.words().to_owned());
+        let seen = card.checked_in().map(|at| format!("checked in {}", age::ago(at, model.now.wall)));
+        rest.push(seen.unwrap_or_else(|| "never checked in".into()));
+    } else {
+        rest.push(if card.managed_failure.is_some() { "Intune not asked" } else { "not in Intune" }.into());
+        rest.extend(device.last_sign_in.map(|at| format!("signed in {}", age::ago(at, model.now.wall))));
     }
     named(&device.name, &rest.join(", "))
 }

@@ -124,7 +124,7 @@ mod tests {
 
     fn in_windows() -> Desk {
         let mut desk = Desk::open();
-        desk.to_stage();
+        desk.reach_stage();
         desk.press("w");
         desk
     }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn the_digits_go_before_the_rotation_is_asked_for() {
         let mut desk = Desk::open();
-        desk.to_stage();
+        desk.reach_stage();
         let effects = desk.press("w");
         let asked = asked(&effects);
         assert!(matches!(asked[0], Request::Stage(on) if on.what == crate::domain::event::Stage::Dropped));
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn closing_frees_the_desk_and_asks_for_the_demos_next_caller() {
         let mut desk = Desk::demo();
-        desk.to_stage();
+        desk.reach_stage();
         desk.press("w");
         let effects = desk.press("enter");
         assert!(matches!(asked(&effects)[..], [Request::CloseCall(_), Request::NextCaller]));

@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn help_while_reading_aloud() {
         let mut desk = Desk::open();
-        desk.to_stage();
+        desk.reach_stage();
         desk.press("f1");
         assert_screen!(desk);
     }

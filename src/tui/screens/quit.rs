@@ -182,7 +182,7 @@ mod tests {
     fn what_writes_is_waited_for() {
         let mut desk = Desk::open();
         desk.hold(|request| matches!(request, Request::OpenCall(_)));
-        desk.to_caller();
+        desk.reach_caller();
         assert!(!desk.press("ctrl-q").contains(&Effect::Quit));
         assert!(desk.shows("Finishing what is being written."));
         desk.effects.clear();
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn quitting_from_the_stage_drops_the_digits() {
         let mut desk = Desk::open();
-        desk.to_stage();
+        desk.reach_stage();
         let effects = desk.press("ctrl-q");
         assert!(matches!(asked(&effects)[0], Request::Stage(on) if on.what == crate::domain::event::Stage::Dropped));
         assert!(desk.model.call.as_ref().unwrap().stage.as_ref().is_none_or(|stage| !stage.has_digits()));

@@ -179,19 +179,16 @@ fn body(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
     if desk.disclosing.is_some() {
         return 13;
     }
-    match desk.stage.as_ref().filter(|stage| stage.has_digits()) {
-        Some(stage) => {
-            let left = age::countdown(stage.drops_at().left(model.now));
-            canvas.fact(13, "Key", Role::Strong, &format!("concealed, dropped in {left}. h shows it again."));
-            canvas.put(14, 13, Role::Text, "Entra is not asked a second time.");
-        }
-        None => {
-            let said = match &desk.stage {
-                Some(_) => "dropped here; to see it again is a new disclosure",
-                None => "not here; asking for it again is a new disclosure",
-            };
-            canvas.fact(13, "Key", Role::Text, said);
-        }
+    if let Some(stage) = desk.stage.as_ref().filter(|stage| stage.has_digits()) {
+        let left = age::countdown(stage.drops_at().left(model.now));
+        canvas.fact(13, "Key", Role::Strong, &format!("concealed, dropped in {left}. h shows it again."));
+        canvas.put(14, 13, Role::Text, "Entra is not asked a second time.");
+    } else {
+        let said = match &desk.stage {
+            Some(_) => "dropped here; to see it again is a new disclosure",
+            None => "not here; asking for it again is a new disclosure",
+        };
+        canvas.fact(13, "Key", Role::Text, said);
     }
     close::debt(model, canvas, desk, 15) + 1
 }
@@ -259,7 +256,7 @@ mod tests {
     fn asking() -> Desk {
         let mut desk = Desk::open();
         desk.hold(is_disclose);
-        desk.to_reason();
+        desk.reach_reason();
         desk.press("enter");
         desk
     }
@@ -329,7 +326,7 @@ mod tests {
         desk.answer(is_disclose, Err(failure(Kind::SignIn, "Signed out.")));
         assert!(desk.shows("Entra wants you to sign in again"));
         desk.effects.clear();
-        let signed_in = desk.world.signed_in();
+        let signed_in = crate::tui::tests::World::signed_in();
         desk.answer(|request| *request == Request::SignIn, Ok(Outcome::SignedIn(signed_in)));
         assert!(asked(&desk.effects).is_empty(), "{:?}", desk.effects);
         assert!(desk.shows("► 2 Windows update"));
@@ -338,7 +335,7 @@ mod tests {
     #[test]
     fn put_aside_the_key_is_concealed_and_enter_shows_it() {
         let mut desk = Desk::open();
-        desk.to_stage();
+        desk.reach_stage();
         desk.press("esc");
         assert_screen!(desk);
         desk.press("enter");
@@ -348,7 +345,7 @@ mod tests {
     #[test]
     fn dropped_by_its_timer_the_key_is_gone() {
         let mut desk = Desk::open();
-        desk.to_stage();
+        desk.reach_stage();
         desk.wait(601_000);
         assert_screen!(desk);
     }
@@ -356,7 +353,7 @@ mod tests {
     #[test]
     fn parking_drops_the_digits_first() {
         let mut desk = Desk::open();
-        desk.to_stage();
+        desk.reach_stage();
         let effects = desk.press("f4");
         let asked = asked(&effects);
         assert!(matches!(asked[0], Request::Stage(on) if on.what == crate::domain::event::Stage::Dropped));

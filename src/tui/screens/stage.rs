@@ -335,7 +335,7 @@ mod tests {
 
     fn staged() -> Desk {
         let mut desk = Desk::open();
-        desk.to_stage();
+        desk.reach_stage();
         desk.effects.clear();
         desk
     }
@@ -365,7 +365,7 @@ mod tests {
     #[test]
     fn showing_is_recorded() {
         let mut desk = Desk::open();
-        desk.to_reason();
+        desk.reach_reason();
         assert_eq!(told(&desk.press("enter")), [What::Shown]);
     }
 
@@ -406,7 +406,7 @@ mod tests {
     fn a_key_that_comes_while_nobody_looks_is_not_shown() {
         let mut desk = Desk::open();
         desk.hold(|request| matches!(request, Request::Disclose(_)));
-        desk.to_reason();
+        desk.reach_reason();
         desk.press("enter");
         desk.send(Msg::Focus(false));
         desk.effects.clear();
@@ -479,7 +479,7 @@ mod tests {
     fn a_block_that_fails_the_check_is_read_as_it_stands() {
         let mut desk = Desk::open();
         desk.world.digits = desk.world.digits.replace("391402", "391403");
-        desk.to_stage();
+        desk.reach_stage();
         desk.press("space space space");
         assert_screen!(desk);
     }
@@ -488,7 +488,7 @@ mod tests {
     fn a_key_of_odd_length_says_so() {
         let mut desk = Desk::open();
         desk.world.digits = "537284-04631x".into();
-        desk.to_stage();
+        desk.reach_stage();
         desk.press("space");
         assert_screen!(desk);
     }
@@ -497,7 +497,7 @@ mod tests {
     fn a_row_that_could_not_be_written_afterwards_is_a_warning() {
         let mut desk = Desk::open();
         desk.hold(|request| matches!(request, Request::Disclose(_)));
-        desk.to_reason();
+        desk.reach_reason();
         desk.press("enter");
         let mut disclosed = desk.world.disclosed();
         disclosed.record_warning =
@@ -511,7 +511,7 @@ mod tests {
     #[test]
     fn on_a_large_window_the_digits_keep_their_size_in_the_middle() {
         let mut desk = Desk::sized(160, 50);
-        desk.to_stage();
+        desk.reach_stage();
         assert_screen!(desk);
     }
 

@@ -139,7 +139,7 @@ mod tests {
     fn stopped() -> Desk {
         let mut desk = Desk::open();
         desk.hold(is_disclose);
-        desk.to_reason();
+        desk.reach_reason();
         desk.press("enter");
         desk.answer(is_disclose, Err(full_disk()));
         desk
@@ -170,7 +170,7 @@ mod tests {
     fn a_call_that_cannot_be_opened_stops_too_and_t_asks_again() {
         let mut desk = Desk::open();
         desk.hold(|request| matches!(request, Request::OpenCall(_)));
-        desk.to_caller();
+        desk.reach_caller();
         desk.answer(|request| matches!(request, Request::OpenCall(_)), Err(full_disk()));
         assert!(desk.shows("STOP"));
         assert!(matches!(asked(&desk.press("t"))[..], [Request::OpenCall(_)]));

@@ -156,8 +156,8 @@ fn number(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
     let prefix = if filled_in { rule.prefix.as_str() } else { "" };
     let shown = format!("{prefix}{}", typed.to_uppercase());
     let cursor = cursor + prefix.chars().count();
-    let role = if focused { Role::Field } else { Role::Strong };
-    canvas.typed(10, 13, 31, role, &shown, focused.then_some(cursor));
+    let look = if focused { Role::Field } else { Role::Strong };
+    canvas.typed(10, 13, 31, look, &shown, focused.then_some(cursor));
     match form.read(rule) {
         Ok(_) => canvas.put(10, 45, Role::Ok, "√ fits the pattern"),
         Err(TicketError::Placeholder(_)) => canvas.put(10, 45, Role::Warn, "× a placeholder"),
@@ -246,7 +246,7 @@ mod tests {
 
     fn at_ticket() -> Desk {
         let mut desk = Desk::open();
-        desk.to_ticket();
+        desk.reach_ticket();
         desk
     }
 
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn ticket_and_reason_say_what_will_be_written_down() {
         let mut desk = Desk::open();
-        desk.to_reason();
+        desk.reach_reason();
         assert_screen!(desk);
     }
 
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn enter_held_down_asks_for_nothing() {
         let mut desk = Desk::open();
-        desk.to_reason();
+        desk.reach_reason();
         assert!(desk.repeat("enter").is_empty());
     }
 
@@ -326,7 +326,7 @@ mod tests {
     fn a_limit_reached_is_a_refusal_over_the_card() {
         let mut desk = Desk::open();
         desk.hold(is_disclose);
-        desk.to_reason();
+        desk.reach_reason();
         desk.press("enter");
         let limit = failure(
             Kind::Refused,
@@ -340,7 +340,7 @@ mod tests {
     fn a_role_that_may_not_read_says_which_one_may() {
         let mut desk = Desk::open();
         desk.hold(is_disclose);
-        desk.to_reason();
+        desk.reach_reason();
         desk.press("enter");
         let refusal = failure(Kind::Refused, "Your role lists keys but may not read them.")
             .next("Activate Helpdesk Administrator in PIM, then F5; or hand the call over.")
@@ -352,7 +352,7 @@ mod tests {
     #[test]
     fn at_120_by_40_the_card_stands_open_below() {
         let mut desk = Desk::sized(120, 40);
-        desk.to_ticket();
+        desk.reach_ticket();
         desk.type_text("0048213");
         assert_screen!(desk);
     }
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn at_200_by_60_it_stands_beside() {
         let mut desk = Desk::sized(200, 60);
-        desk.to_reason();
+        desk.reach_reason();
         assert_screen!(desk);
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Desk, failure};
 use crate::{
     domain::work::{AskId, Kind, News, Outcome, Progress, Waiting, sign_in::DeviceCode, sync_index::Listing},
-    tui::{KeyPress, Msg},
+    tui::{KeyPress, Msg, screens::stage::Stage},
 };
 
 #[derive(Clone, Debug)]
@@ -101,11 +101,11 @@ fn begun(at: u8) -> Desk {
     let mut desk = Desk::open();
     match at {
         0 => {}
-        1 => drop(desk.to_caller()),
-        2 => drop(desk.to_reason()),
-        3 => drop(desk.to_stage()),
+        1 => drop(desk.reach_caller()),
+        2 => drop(desk.reach_reason()),
+        3 => drop(desk.reach_stage()),
         _ => {
-            desk.to_stage();
+            desk.reach_stage();
             desk.press("w");
         }
     }
@@ -191,7 +191,8 @@ proptest! {
         desk.wait(u64::try_from(policy.conceal_after.as_millis()).unwrap() + 1);
         prop_assert!(!shows_digits(&desk), "still shown after its time");
         desk.wait(u64::try_from(policy.drop_after.as_millis()).unwrap() + 1);
-        let kept = desk.model.call.as_ref().and_then(|call| call.stage.as_ref()).is_some_and(|stage| stage.has_digits());
+        let stage = desk.model.call.as_ref().and_then(|call| call.stage.as_ref());
+        let kept = stage.is_some_and(Stage::has_digits);
         prop_assert!(!kept, "still in memory after its time");
     }
 }
