@@ -91,7 +91,7 @@ impl CallDesk {
         if matches!(step, Step::Read | Step::Close) {
             seen.push(Evidence::KeyAsked);
         }
-        let read = self.disclosing.is_none() && self.stage.as_ref().is_none_or(|stage| stage.is_read());
+        let read = self.disclosing.is_none() && self.stage.as_ref().is_none_or(Stage::is_read);
         if step == Step::Close || (step == Step::Read && read) {
             seen.push(Evidence::KeyRead);
         }

@@ -44,6 +44,11 @@ impl<'a> Canvas<'a> {
         self.right
     }
 
+    /// The last column of running text: a little before the card's own.
+    pub fn edge(&self) -> u16 {
+        self.right - if self.right == self.cols() { 3 } else { 1 }
+    }
+
     /// Draws with another right edge, then restores it.
     pub fn within(&mut self, right: u16, draw: impl FnOnce(&mut Self)) {
         let narrower = right.min(self.cols());
@@ -89,7 +94,7 @@ impl<'a> Canvas<'a> {
     /// Like [`Self::fact`], wrapped over at most `most` rows; returns the row after it.
     pub fn facts(&mut self, row: u16, label: &str, role: Role, value: &str, most: u16) -> u16 {
         self.put(row, 3, Role::Dim, label);
-        self.wrapped(row, 13, self.right, role, value, most)
+        self.wrapped(row, 13, self.edge(), role, value, most)
     }
 
     /// Puts `text` at `col`, broken at words before `last` column, over at most `most` rows; returns the row after it.

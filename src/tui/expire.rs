@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{
     keymap::Place,
     model::Model,
-    screens::{find, stage},
+    screens::{
+        Quit, find,
+        stage::{self, Stage},
+    },
 };
 use crate::domain::{
     moment::{Deadline, Moment},
@@ -28,7 +31,7 @@ impl Model {
     /// When [`super::Msg::Tick`] is wanted next; `None` when nothing changes by itself.
     pub fn next_deadline(&self, now: Moment) -> Option<Deadline> {
         let stage = self.call.as_ref().and_then(|call| call.stage.as_ref());
-        let mut all: Vec<Deadline> = stage.into_iter().flat_map(|stage| stage.deadlines()).collect();
+        let mut all: Vec<Deadline> = stage.into_iter().flat_map(Stage::deadlines).collect();
         all.extend(self.toast.as_ref().map(|toast| toast.until));
         all.extend(self.find.deadlines());
         all.extend(self.shown_countdown().map(|until| next_second(until, now)));
@@ -60,7 +63,7 @@ impl Model {
         let waits = match place {
             Place::SignIn => self.session.is_waiting(),
             Place::Find | Place::Matches => self.asks.any(read),
-            Place::Quit => self.quit.as_ref().is_some_and(|quit| quit.is_waiting()),
+            Place::Quit => self.quit.as_ref().is_some_and(Quit::is_waiting),
             Place::Claim | Place::How | Place::Ticket | Place::Reasons | Place::Read | Place::Close => self
                 .call
                 .as_ref()

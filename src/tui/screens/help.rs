@@ -70,3 +70,32 @@ fn name(place: Place) -> &'static str {
         Place::Stop => "stopped",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::tui::tests::{Desk, assert_screen};
+
+    #[test]
+    fn help_in_the_box() {
+        let mut desk = Desk::open();
+        desk.press("f1");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn help_while_reading_aloud() {
+        let mut desk = Desk::open();
+        desk.reach_stage();
+        desk.press("f1");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn help_on_a_page_explains_that_page() {
+        let mut desk = Desk::open();
+        desk.press("f2 f1");
+        assert!(desk.shows("Help: debts") && desk.shows("waive, with a reason"));
+        desk.press("esc");
+        assert!(desk.shows("Every key read here has been replaced"));
+    }
+}

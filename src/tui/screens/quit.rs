@@ -106,3 +106,96 @@ impl Quit {
         !matches!(self, Self::Unsent { .. })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        domain::{
+            debt::RotationState,
+            work::{Kind, News},
+        },
+        tui::tests::{Desk, asked, assert_screen, debt, failure},
+    };
+
+    fn owing() -> Desk {
+        let mut desk = Desk::open();
+        let now = desk.now.wall;
+        let held = RotationState::Held { until: now };
+        desk.world.debts = vec![
+            debt(1, "HVC-LT-0421", "0048213", Duration::from_mins(3), now, held.clone()),
+            debt(2, "HVC-LT-0098", "0047790", Duration::from_mins(5), now, held),
+        ];
+        let debts = desk.world.debts.clone();
+        desk.news(News::Debts(debts));
+        desk
+    }
+
+    #[test]
+    fn with_nothing_to_finish_ctrl_q_quits_at_once() {
+        let mut desk = Desk::open();
+        assert_eq!(desk.press("ctrl-q"), [Effect::Quit]);
+    }
+
+    #[test]
+    fn what_is_held_goes_out_first() {
+        let mut desk = owing();
+        desk.hold(|request| *request == Request::WrapUp);
+        let effects = desk.press("ctrl-q");
+        assert_eq!(asked(&effects), [&Request::WrapUp]);
+        assert!(!effects.contains(&Effect::Quit));
+        // Sent: the debts that come back are not held any more.
+        let now = desk.now.wall;
+        for debt in &mut desk.world.debts {
+            debt.rotation.as_mut().unwrap().state = RotationState::Accepted { at: now };
+        }
+        desk.effects.clear();
+        desk.release();
+        assert!(desk.effects.contains(&Effect::Quit));
+    }
+
+    #[test]
+    fn what_could_not_be_sent_asks_before_quitting() {
+        let mut desk = owing();
+        desk.press("ctrl-q");
+        assert_screen!(desk);
+        assert_eq!(desk.press("enter"), [Effect::Quit]);
+    }
+
+    #[test]
+    fn esc_stays() {
+        let mut desk = owing();
+        desk.hold(|request| *request == Request::WrapUp);
+        desk.press("ctrl-q");
+        desk.answer(
+            |request| *request == Request::WrapUp,
+            Err(failure(Kind::Unreachable, "Intune cannot be reached.")),
+        );
+        assert!(desk.shows("Intune cannot be reached."));
+        desk.press("esc");
+        assert!(desk.shows("Type what the caller reads"));
+    }
+
+    #[test]
+    fn what_writes_is_waited_for() {
+        let mut desk = Desk::open();
+        desk.hold(|request| matches!(request, Request::OpenCall(_)));
+        desk.reach_caller();
+        assert!(!desk.press("ctrl-q").contains(&Effect::Quit));
+        assert!(desk.shows("Finishing what is being written."));
+        desk.effects.clear();
+        desk.release();
+        assert!(desk.effects.contains(&Effect::Quit));
+    }
+
+    #[test]
+    fn quitting_from_the_stage_drops_the_digits() {
+        let mut desk = Desk::open();
+        desk.reach_stage();
+        let effects = desk.press("ctrl-q");
+        assert!(matches!(asked(&effects)[0], Request::Stage(on) if on.what == crate::domain::event::Stage::Dropped));
+        assert!(desk.model.call.as_ref().unwrap().stage.as_ref().is_none_or(|stage| !stage.has_digits()));
+    }
+}

@@ -462,7 +462,7 @@ mod tests {
         assert_screen!(desk);
         assert_eq!(asked(&desk.press("enter")), [&Request::Browse("https://microsoft.com/devicelogin".into())]);
         // Signed in again, the read goes out once more and the claim still stands.
-        let signed_in = desk.world.signed_in();
+        let signed_in = crate::tui::tests::World::signed_in();
         desk.effects.clear();
         desk.answer(is_sign_in, Ok(Outcome::SignedIn(signed_in)));
         assert!(matches!(asked(&desk.effects)[..], [Request::OpenDevice(_)]));

@@ -241,7 +241,7 @@ impl World {
     /// What the tenant and the ledger would say.
     pub fn answer(&mut self, request: &Request) -> Result<Outcome, Failure> {
         Ok(match request {
-            Request::SignIn => Outcome::SignedIn(self.signed_in()),
+            Request::SignIn => Outcome::SignedIn(Self::signed_in()),
             Request::CatchUp => Outcome::CaughtUp(self.caught_up.clone()),
             Request::SyncIndex => Outcome::Listed(self.listing.clone()),
             Request::Find(asked) => Outcome::Found(self.find(&asked.query)),
@@ -302,8 +302,7 @@ impl World {
             }
             Request::CloseCall(_) => Outcome::Closed(self.close()),
             Request::Calls => Outcome::Calls(self.calls.clone()),
-            Request::Debts => Outcome::Debts(self.debts.clone()),
-            Request::SettleDebt(_) => Outcome::Debts(self.debts.clone()),
+            Request::Debts | Request::SettleDebt(_) => Outcome::Debts(self.debts.clone()),
             Request::WrapUp => Outcome::WrappedUp,
             Request::Copy(_) => Outcome::Copied,
             Request::Browse(_) => Outcome::Browsed,
@@ -311,7 +310,7 @@ impl World {
         })
     }
 
-    pub fn signed_in(&self) -> SignedIn {
+    pub fn signed_in() -> SignedIn {
         let mut lights = Lights::default();
         lights.set(Feature::List, Light::Yes);
         lights.set(Feature::Reveal, Light::Unknown);
@@ -334,19 +333,11 @@ impl World {
         let mut on: Vec<_> = keys.iter().map(|found| found.key.device).collect();
         on.sort();
         on.dedup();
-        Found { keys_total: keys.len(), keys_devices: on.len(), keys, devices: Self::named(&self.devices, query) }
+        Found { keys_total: keys.len(), keys_devices: on.len(), keys, devices: named(&self.devices, query) }
     }
 
     fn look_up(&self, query: &Query) -> Found {
-        Found { devices: Self::named(&self.beyond, query), ..Found::default() }
-    }
-
-    fn named(devices: &[DeviceMatch], query: &Query) -> Vec<DeviceMatch> {
-        let Some(text) = query.text.as_ref().map(|text| text.to_lowercase()) else { return Vec::new() };
-        let fits = |found: &&DeviceMatch| {
-            found.device.name.raw().to_lowercase().contains(&text) || found.because.to_lowercase().contains(&text)
-        };
-        devices.iter().filter(fits).cloned().collect()
+        Found { devices: named(&self.beyond, query), ..Found::default() }
     }
 
     fn verify(&mut self, verify: &call::Verify) -> Outcome {
@@ -417,4 +408,12 @@ impl World {
         call.closed = Some(self.now);
         Closed { note: self.note(&call), call }
     }
+}
+
+fn named(devices: &[DeviceMatch], query: &Query) -> Vec<DeviceMatch> {
+    let Some(text) = query.text.as_ref().map(|text| text.to_lowercase()) else { return Vec::new() };
+    let fits = |found: &&DeviceMatch| {
+        found.device.name.raw().to_lowercase().contains(&text) || found.because.to_lowercase().contains(&text)
+    };
+    devices.iter().filter(fits).cloned().collect()
 }

@@ -6,7 +6,7 @@ use super::{
     super::{
         super::{
             call_desk::one_line,
-            canvas::{Canvas, wrap},
+            canvas::Canvas,
             footer::Hint,
             keymap::Action,
             model::Model,
@@ -30,6 +30,14 @@ use crate::domain::{
     },
 };
 
+/// Where a key may be that Entra does not list.
+const MAYBE: [&str; 5] = [
+    "aka.ms/myrecoverykey on the screen: a personal account has it.",
+    "A unit your role does not list: Cloud Operations can look.",
+    "A hybrid laptop: only on-premises AD has it.",
+    "Device deleted in Entra, its keys with it.",
+    "No Key ID on the screen: it is not BitLocker.",
+];
 /// What was paid is shown for so long.
 const PROVED_FOR: Duration = Duration::from_hours(1);
 
@@ -55,9 +63,8 @@ fn say<'a>(model: &'a Model, target: Option<&Target>) -> Option<&'a str> {
     let aside = &model.runbook.aside;
     match target {
         Some(_) if find.missing() > 0 => Some(&aside.go_on),
-        Some(_) => None,
         None if is_not_found(model) => Some(&aside.not_found),
-        None => None,
+        Some(_) | None => None,
     }
 }
 
@@ -348,13 +355,6 @@ fn not_found(model: &Model, canvas: &mut Canvas) {
         canvas.fact(12, "Next", Role::Text, "Type part of the name, the serial on the sticker, or the user.");
         return;
     }
-    const MAYBE: [&str; 5] = [
-        "aka.ms/myrecoverykey on the screen: a personal account has it.",
-        "A unit your role does not list: Cloud Operations can look.",
-        "A hybrid laptop: only on-premises AD has it.",
-        "Device deleted in Entra, its keys with it.",
-        "No Key ID on the screen: it is not BitLocker.",
-    ];
     canvas.put(12, 3, Role::Dim, "Maybe");
     for ((row, n), line) in (12..).zip(1..).zip(MAYBE) {
         canvas.put(row, 13, Role::Text, &format!("{n} {line}"));
@@ -365,9 +365,7 @@ fn not_found(model: &Model, canvas: &mut Canvas) {
 /// The caller of the call that just ended could not be verified.
 fn refused(model: &Model) -> Option<Prompt> {
     let closed = model.find.refused.as_ref()?;
-    let say = format!("Say “{}”", model.runbook.aside.not_verified);
-    let width = 67;
-    let mut lines = wrap(&say, width);
+    let mut lines = vec![format!("Say “{}”", model.runbook.aside.not_verified)];
     lines.push(format!("Call {} is closed, no key was read.", closed.call.number));
     Some(Prompt { label: "Refused".into(), lines, role: Role::Text })
 }
