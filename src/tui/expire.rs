@@ -11,7 +11,9 @@ use super::{
     },
 };
 use crate::domain::{
-    moment::{Deadline, Moment},
+    age,
+    debt::DebtSummary,
+    moment::{Deadline, Moment, since},
     work::Request,
 };
 
@@ -34,11 +36,21 @@ impl Model {
         let mut all: Vec<Deadline> = stage.into_iter().flat_map(Stage::deadlines).collect();
         all.extend(self.toast.as_ref().map(|toast| toast.until));
         all.extend(self.find.deadlines());
+        all.extend(self.shown_ages().map(|age| now.in_(age::changes_in(age))));
         all.extend(self.shown_countdown().map(|until| next_second(until, now)));
         if self.shows_spinner() {
             all.push(now.in_(SPINNER));
         }
         all.into_iter().min_by_key(|deadline| deadline.left(now))
+    }
+
+    /// The ages on screen: of the oldest debt and of the list. The stage shows none.
+    fn shown_ages(&self) -> impl Iterator<Item = Duration> {
+        let shown = !matches!(self.place(), Place::Stage | Place::Concealed | Place::Small);
+        let oldest = DebtSummary::of(&self.debts).oldest;
+        let ages = [oldest, self.listing.complete_since].into_iter().flatten();
+        let now = self.now.wall;
+        ages.filter(move |_| shown).map(move |then| since(then, now))
     }
 
     /// The countdown on screen, if there is one.

@@ -99,7 +99,7 @@ fn entry(model: &Model, canvas: &mut Canvas, row: u16, n: usize, call: &Call) {
     canvas.put(row, 5 + u16::from(n >= 9), Role::Strong, &call.number.to_string());
     let ticket = call.ticket.as_ref().map_or_else(|| "none yet".to_owned(), ToString::to_string);
     canvas.put_in(row, 29, 13, Role::Text, &ticket);
-    canvas.put_in(row, 43, 7, Role::Text, &age::short(since(call.opened, model.now.wall)));
+    canvas.put_in(row, 43, 7, Role::Text, &age::coarse(since(call.opened, model.now.wall)));
     let after = canvas.put(row, 51, Role::Text, waits_for(call));
     if call.device_name.is_right_to_left() {
         canvas.put(row, after + 2, Role::Text, &call.device_name.to_string());

@@ -160,7 +160,10 @@ mod tests {
         let mut debts = desk.world.debts.clone();
         let new_key = KeyId("5d20b8f3-6e1d-4c0b-9f7a-0b5d8b3c2a11".parse().unwrap());
         debts[0].state = DebtState::Proved { grade: Proof::Confirmed, new_key, at: desk.now.wall };
-        desk.news(News::Debts(debts));
+        desk.world.debts.clone_from(&debts);
+        desk.news(News::Debts(debts.clone()));
+        let note = desk.model.call.as_ref().unwrap().note.as_ref().unwrap();
+        assert_eq!(note.debts, debts, "the note is written again");
         assert_screen!(desk);
     }
 

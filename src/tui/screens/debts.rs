@@ -165,7 +165,7 @@ fn entry(model: &Model, canvas: &mut Canvas, row: u16, n: usize, debt: &Debt, se
     canvas.put(row, 3, Role::Text, &(n + 1).to_string());
     canvas.put(row, 5 + u16::from(n >= 9), Role::Strong, &debt.key.short());
     canvas.put_in(row, 29, 13, Role::Text, debt.ticket.as_str());
-    canvas.put_in(row, 43, 7, Role::Text, &age::short(since(debt.since, model.now.wall)));
+    canvas.put_in(row, 43, 7, Role::Text, &age::coarse(since(debt.since, model.now.wall)));
     let (mark, role) = match (&debt.state, debt.is_blocked()) {
         (DebtState::Proved { .. }, _) => ("√ ", Role::Ok),
         (_, true) => ("× ", Role::Warn),

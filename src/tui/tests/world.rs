@@ -291,6 +291,10 @@ impl World {
                 let debts = self.debts.clone();
                 Outcome::InWindows(call::Note { note: self.note(&call), call, debts })
             }
+            Request::CallNote(_) => {
+                let call = self.call.clone().unwrap();
+                Outcome::CallNote(call::Note { note: self.note(&call), call, debts: self.debts.clone() })
+            }
             Request::ParkCall(_) => {
                 self.calls.extend(self.call.take());
                 Outcome::Parked(self.calls.clone())

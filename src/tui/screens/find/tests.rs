@@ -272,8 +272,11 @@ fn calls_left_behind_and_what_recovery_did_stand_on_the_empty_desk() {
 }
 
 #[test]
-fn nothing_is_awaited_on_an_idle_desk() {
-    let desk = Desk::open();
+fn an_idle_desk_wakes_when_an_age_on_it_changes_and_an_empty_one_never() {
+    let mut desk = Desk::open();
+    let left = desk.model.next_deadline(desk.now).unwrap().left(desk.now);
+    assert!(left > Duration::from_secs(50) && left <= Duration::from_mins(1), "{left:?}");
+    desk.model.listing.complete_since = None;
     assert_eq!(desk.model.next_deadline(desk.now), None);
 }
 
