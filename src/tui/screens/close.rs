@@ -100,6 +100,9 @@ fn debt_words(model: &Model, debt: &Debt) -> (Role, String, String) {
 }
 
 fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
+    if model.session.is_renewing() {
+        return super::sign_in::hints(model);
+    }
     let writing = desk.writing.is_some();
     vec![
         model.hint(Action::GoOn, "close the call").unless(writing, "writing"),

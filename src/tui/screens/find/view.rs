@@ -24,6 +24,7 @@ use crate::domain::{
     age,
     foreign::printable,
     key_id::KeyPrefix,
+    moment::since,
     work::{
         Request,
         find::{DeviceMatch, KeyMatch},
@@ -343,12 +344,12 @@ fn device_table(model: &Model, canvas: &mut Canvas, row: u16, last: u16, devices
 fn not_found(model: &Model, canvas: &mut Canvas) {
     let listing = &model.listing;
     let mut looked = match (listing.complete_since, listing.running) {
-        (Some(at), _) => format!("in the whole list, begun {}", age::ago(at, model.now.wall)),
+        (Some(at), _) => format!("in the whole list, {} old", age::short(since(at, model.now.wall))),
         (None, true) => format!("in {}, the list is still filling", age::count(listing.keys, "key")),
         (None, false) => "nowhere yet: there is no list".into(),
     };
     if model.find.looked_up.as_ref().is_some_and(|(query, _)| *query == model.find.query) {
-        looked += "; at Entra just now";
+        looked += "; Entra was asked just now";
     }
     canvas.fact(10, "Looked", Role::Text, &looked);
     if model.find.reads_as_key().is_none() {
