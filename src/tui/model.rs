@@ -179,6 +179,11 @@ impl Model {
         self.toast = Some(Toast { text: text.into(), role, until: self.now.in_(TOAST) });
     }
 
+    /// Enter looked held down: says what to do.
+    pub(super) fn let_go(&mut self) {
+        self.toast(Role::Warn, "Let go of Enter, then press it once more.");
+    }
+
     pub(super) fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.setup.policy)
     }

@@ -30,6 +30,7 @@ pub fn act(model: &mut Model, action: Action) {
                 desk.writing = Some(ask);
             }
         }
+        Action::GoOn if desk.writing.is_none() => model.let_go(),
         Action::Copy => {
             if let Some(note) = &desk.note {
                 let text = note.note.text();

@@ -202,6 +202,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_comes_while_quitting_is_dropped_and_its_rotation_goes_out() {
+        let mut desk = Desk::open();
+        desk.hold(|request| matches!(request, Request::Disclose(_)));
+        desk.reach_reason();
+        desk.press("enter");
+        let effects = desk.press("ctrl-q");
+        assert!(matches!(effects[..], [Effect::Cancel { .. }]), "{effects:?}");
+        desk.effects.clear();
+        desk.release();
+        let asked = asked(&desk.effects);
+        let dropped = |request: &&Request| matches!(request, Request::Stage(on) if on.what == crate::domain::event::Stage::Dropped);
+        assert!(asked.iter().any(|request| dropped(request)), "{asked:?}");
+        assert!(asked.contains(&&Request::WrapUp), "{asked:?}");
+    }
+
+    #[test]
     fn quitting_from_the_stage_drops_the_digits() {
         let mut desk = Desk::open();
         desk.reach_stage();

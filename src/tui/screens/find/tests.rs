@@ -251,6 +251,47 @@ fn a_failure_stands_over_the_card_and_goes_with_the_next_key(#[case] kind: Kind,
 }
 
 #[test]
+fn entra_is_asked_once_however_often_the_index_grows() {
+    let mut desk = Desk::open();
+    desk.type_text("mara.voss");
+    desk.wait(450);
+    desk.effects.clear();
+    for keys in 0..5 {
+        desk.news(News::Listing(Listing { keys, running: true, ..Listing::default() }));
+        desk.wait(500);
+    }
+    assert!(!asked(&desk.effects).iter().any(|request| looks_up(request)), "{:?}", desk.effects);
+}
+
+#[test]
+fn a_match_that_the_index_learns_of_later_appears_by_itself() {
+    let mut desk = Desk::open();
+    let known = std::mem::take(&mut desk.world.keys);
+    desk.type_text("4F2B91C0");
+    assert!(!desk.shows("One key on one device"));
+    desk.world.keys = known;
+    desk.news(News::Listing(Listing { keys: 3, running: true, ..Listing::default() }));
+    assert!(desk.shows("One key on one device. All eight heard."));
+}
+
+#[test]
+fn a_replacement_that_was_seen_is_said_and_stays_on_the_desk() {
+    let mut desk = Desk::open();
+    let now = desk.now.wall;
+    let mut paid =
+        debt(0x4F2B_91C0, "HVC-LT-0421", "0048213", Duration::from_mins(3), now, RotationState::Over { at: now });
+    let new_key = crate::domain::key_id::KeyId("5d20b8f3-6e1d-4c0b-9f7a-0b5d8b3c2a11".parse().unwrap());
+    paid.state =
+        crate::domain::debt::DebtState::Proved { grade: crate::domain::policy::Proof::Confirmed, new_key, at: now };
+    desk.news(News::Debts(vec![paid]));
+    desk.news(News::Debt("HVC-LT-0421: new key 5D20B8F3 seen, the debt is paid.".into()));
+    assert_screen!(desk);
+    desk.wait(7000);
+    assert!(desk.shows("√ HVC-LT-0421: New key 5D20B8F3 seen"));
+    assert!(!desk.row(23).contains("5D20B8F3"), "the notice has gone");
+}
+
+#[test]
 fn a_stale_answer_is_dropped() {
     let mut desk = Desk::open();
     desk.hold(|request| matches!(request, Request::Find(_)));
