@@ -58,7 +58,7 @@ pub enum AssetError {
     Runbook(#[from] RunbookError),
 }
 
-/// All state of the interface. Changed by [`super::update`] alone, drawn by [`super::view`].
+/// All state of the interface. Changed by [`super::update()`] alone, drawn by [`super::view()`].
 #[derive(Debug)]
 pub struct Model {
     pub(super) setup: Setup,

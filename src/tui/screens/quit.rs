@@ -213,7 +213,7 @@ mod tests {
         desk.release();
         let asked = asked(&desk.effects);
         let dropped = |request: &&Request| matches!(request, Request::Stage(on) if on.what == crate::domain::event::Stage::Dropped);
-        assert!(asked.iter().any(|request| dropped(request)), "{asked:?}");
+        assert!(asked.iter().any(dropped), "{asked:?}");
         assert!(asked.contains(&&Request::WrapUp), "{asked:?}");
     }
 

@@ -181,6 +181,9 @@ proptest! {
         for step in steps {
             take(&mut desk, step);
             let rows = desk.rows();
+            desk.send(Msg::Tick);
+            let next = desk.model.next_deadline(desk.now);
+            prop_assert!(next.is_none_or(|next| !next.left(desk.now).is_zero()), "a tick changes nothing, and is wanted again at once");
             let place = desk.model.place();
             if !matches!(place, Place::Small | Place::Quit | Place::Help) {
                 prop_assert!(rows.last().unwrap().contains("F1 help"), "{place:?}: {rows:#?}");

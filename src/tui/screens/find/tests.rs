@@ -292,6 +292,66 @@ fn a_replacement_that_was_seen_is_said_and_stays_on_the_desk() {
 }
 
 #[test]
+fn while_the_list_fills_a_missing_key_is_missing_so_far() {
+    let mut desk = Desk::open();
+    desk.news(News::Listing(Listing { keys: 41_300, running: true, ..Listing::default() }));
+    desk.type_text("4F2B91C7");
+    desk.wait(500);
+    assert_screen!(desk);
+}
+
+#[test]
+fn a_list_that_stopped_says_why_and_how_to_start_it_again() {
+    let mut desk = Desk::open();
+    desk.hold(|request| *request == Request::SyncIndex);
+    desk.press("f5");
+    let role = failure(Kind::Refused, "Your role may not list keys.").next("Ask for Helpdesk Administrator.");
+    desk.answer(|request| *request == Request::SyncIndex, Err(role));
+    assert_screen!(desk);
+}
+
+#[test]
+fn a_device_deleted_in_entra_still_opens() {
+    let mut desk = Desk::open();
+    desk.world.card.device = None;
+    desk.world.card.verdict = None;
+    desk.world.card.managed.clear();
+    desk.world.card.earlier.clear();
+    for found in &mut desk.world.keys {
+        found.device = None;
+    }
+    desk.type_text("4F2B");
+    assert!(desk.shows("not listed"));
+    desk.type_text("91C0");
+    desk.wait(200);
+    assert_screen!(desk);
+    assert!(
+        matches!(asked(&desk.press("enter"))[..], [Request::OpenCall(open)] if open.device_name.raw() == "deleted device")
+    );
+}
+
+#[test]
+fn a_device_without_keys_says_what_that_means() {
+    let mut desk = Desk::open();
+    desk.world.card.keys.clear();
+    desk.world.card.escrow = crate::domain::escrow::Escrow::Pending;
+    desk.type_text("HVC-LT-0421");
+    desk.wait(450);
+    desk.press("down 1");
+    assert_screen!(desk);
+}
+
+#[test]
+fn intune_that_could_not_be_asked_is_said_on_the_card() {
+    let mut desk = Desk::open();
+    desk.world.card.managed.clear();
+    desk.world.card.managed_failure = Some("Intune answered 403: your role may not read devices.".into());
+    desk.type_text("4F2B91C0");
+    desk.wait(200);
+    assert_screen!(desk);
+}
+
+#[test]
 fn a_stale_answer_is_dropped() {
     let mut desk = Desk::open();
     desk.hold(|request| matches!(request, Request::Find(_)));

@@ -140,6 +140,9 @@ fn not_found_answer(model: &Model) -> (Role, String) {
         return (Role::Text, format!("{} Asking Entra for {what}. Esc stops.", model.spinner()));
     }
     match (find.reads_as_key(), &find.query.text) {
+        (Some(prefix), _) if model.listing.complete_since.is_none() => {
+            (Role::Text, format!("No key starts with {} so far: the list is still filling.", prefix.spoken()))
+        }
         (Some(prefix), _) => (Role::Warn, format!("No key starts with {}.", prefix.spoken())),
         (None, Some(text)) if find.looked_up.is_some() => {
             (Role::Warn, format!("No device, serial or user here is called {}.", printable(text)))
@@ -354,6 +357,10 @@ fn not_found(model: &Model, canvas: &mut Canvas) {
     canvas.fact(10, "Looked", Role::Text, &looked);
     if model.find.reads_as_key().is_none() {
         canvas.fact(12, "Next", Role::Text, "Type part of the name, the serial on the sticker, or the user.");
+        return;
+    }
+    if listing.complete_since.is_none() {
+        canvas.fact(12, "Next", Role::Text, "Wait for the list, or type the name, serial or user: Entra is asked.");
         return;
     }
     canvas.put(12, 3, Role::Dim, "Maybe");
