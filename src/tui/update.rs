@@ -96,7 +96,11 @@ fn after_edit(model: &mut Model, place: Place, edited: Edited) {
     match (place, &mut model.call) {
         (Place::Find, _) => find::edited(model),
         (Place::Claim, Some(desk)) => desk.caller.edited(),
-        (Place::Ticket, Some(desk)) => desk.ticket.edited(),
+        (Place::Ticket, Some(desk)) => {
+            desk.ticket.edited();
+            // What was to be confirmed was about another number.
+            desk.failure = None;
+        }
         _ => {}
     }
 }

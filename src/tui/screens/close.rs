@@ -30,6 +30,7 @@ pub fn act(model: &mut Model, action: Action) {
                 desk.writing = Some(ask);
             }
         }
+        Action::GoOn if desk.writing.is_none() => model.let_go(),
         Action::Copy => {
             if let Some(note) = &desk.note {
                 let text = note.note.text();
@@ -100,6 +101,9 @@ fn debt_words(model: &Model, debt: &Debt) -> (Role, String, String) {
 }
 
 fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
+    if model.session.is_renewing() {
+        return super::sign_in::hints(model);
+    }
     let writing = desk.writing.is_some();
     vec![
         model.hint(Action::GoOn, "close the call").unless(writing, "writing"),

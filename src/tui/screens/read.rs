@@ -165,7 +165,11 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
         let own = waiting_prompt(model, desk).or_else(|| desk.failure.as_ref().map(Prompt::of));
         prompt::draw(model, canvas, own);
     });
-    skeleton::foot(model, canvas, None, &hints(model, desk));
+    let notice = desk
+        .writing
+        .is_some()
+        .then(|| (Role::Text, format!("{} Writing it down; a rotation that is due goes out.", model.spinner())));
+    skeleton::foot(model, canvas, notice, &hints(model, desk));
 }
 
 fn body(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
@@ -230,9 +234,10 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
         hints.push(model.hint(Action::GoOn, "show"));
         hints.push(model.hint(Action::Conceal, "show"));
     } else {
-        hints.push(model.hint(Action::GoOn, "ask again, a new disclosure"));
+        let writing = desk.writing.is_some();
+        hints.push(model.hint(Action::GoOn, "ask again, a new disclosure").unless(writing, "writing"));
     }
-    hints.push(model.hint(Action::InWindows, "in Windows"));
+    hints.push(model.hint(Action::InWindows, "in Windows").unless(desk.writing.is_some(), "writing"));
     hints.push(model.hint(Action::Park, "park"));
     hints.push(model.hint(Action::Help, "help"));
     hints

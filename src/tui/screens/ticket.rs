@@ -95,10 +95,14 @@ pub fn act(model: &mut Model, action: Action) {
             desk.failure = None;
         }
         (Part::Reasons, Action::Up) => match form.reason {
-            None | Some(0) => form.part = Part::Ticket,
+            None | Some(0) => {
+                form.part = Part::Ticket;
+                desk.failure = None;
+            }
             Some(n) => form.reason = Some(n - 1),
         },
         (Part::Reasons, Action::GoOn) if deliberate => disclose(model),
+        (Part::Reasons, Action::GoOn) if form.reason.is_some() => model.let_go(),
         _ => {}
     }
 }
@@ -320,6 +324,33 @@ mod tests {
         let effects = desk.press("enter");
         let [Request::Disclose(disclose), ..] = asked(&effects)[..] else { panic!("{effects:?}") };
         assert!(disclose.same_ticket_confirmed);
+    }
+
+    #[test]
+    fn another_number_has_to_be_confirmed_anew() {
+        let mut desk = at_ticket();
+        desk.type_text("0047790");
+        desk.press("enter 1 enter up");
+        desk.press("backspace 1");
+        let effects = desk.press("enter 1 enter");
+        let [Request::Disclose(disclose), ..] = asked(&effects)[..] else { panic!("{effects:?}") };
+        assert_eq!((disclose.ticket.as_str(), disclose.same_ticket_confirmed), ("INC0047791", false));
+    }
+
+    #[test]
+    fn an_enter_that_follows_enter_too_soon_is_answered() {
+        let mut desk = Desk::open();
+        desk.reach_reason();
+        desk.press("esc enter enter");
+        assert!(desk.row(23).contains("Let go of Enter, then press it once more."));
+    }
+
+    #[test]
+    fn without_colour_marks_and_words_say_the_same() {
+        let mut desk = Desk::open();
+        desk.reach_reason();
+        desk.model.setup.colours = crate::tui::Colours::Mono;
+        assert_screen!(desk);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Desk, failure};
 use crate::{
     domain::work::{AskId, Kind, News, Outcome, Progress, Waiting, sign_in::DeviceCode, sync_index::Listing},
-    tui::{KeyPress, Msg, screens::stage::Stage},
+    tui::{KeyPress, Msg, Place, screens::stage::Stage},
 };
 
 #[derive(Clone, Debug)]
@@ -180,7 +180,14 @@ proptest! {
         let mut desk = begun(at);
         for step in steps {
             take(&mut desk, step);
-            desk.rows();
+            let rows = desk.rows();
+            desk.send(Msg::Tick);
+            let next = desk.model.next_deadline(desk.now);
+            prop_assert!(next.is_none_or(|next| !next.left(desk.now).is_zero()), "a tick changes nothing, and is wanted again at once");
+            let place = desk.model.place();
+            if !matches!(place, Place::Small | Place::Quit | Place::Help) {
+                prop_assert!(rows.last().unwrap().contains("F1 help"), "{place:?}: {rows:#?}");
+            }
             prop_assert!(
                 !shows_digits(&desk) || desk.model.call.as_ref().is_some_and(|call| call.stage.is_some()),
                 "digits without a stage"

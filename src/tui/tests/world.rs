@@ -146,7 +146,7 @@ pub fn card(now: Timestamp) -> Card {
         duplicates: vec![Duplicate { device: stale, keys: 3 }, Duplicate { device: registered, keys: 0 }],
         verdict: Some(verdict),
         earlier: vec![Earlier {
-            at: "2026-10-21T09:00:00Z".parse().unwrap(),
+            at: "2026-10-25T09:00:00Z".parse().unwrap(),
             key: KeyId(Uuid::from_u128(7)),
             ticket: policy().ticket.read("0047001").unwrap(),
             reason: "Firmware update".into(),

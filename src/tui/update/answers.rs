@@ -200,6 +200,7 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
             }
+            model.pages.clear();
             model.stop = Some(Stop { request, failure });
             return;
         }

@@ -24,6 +24,7 @@ use crate::domain::{
     age,
     foreign::printable,
     key_id::KeyPrefix,
+    moment::since,
     work::{
         Request,
         find::{DeviceMatch, KeyMatch},
@@ -139,6 +140,9 @@ fn not_found_answer(model: &Model) -> (Role, String) {
         return (Role::Text, format!("{} Asking Entra for {what}. Esc stops.", model.spinner()));
     }
     match (find.reads_as_key(), &find.query.text) {
+        (Some(prefix), _) if model.listing.complete_since.is_none() => {
+            (Role::Text, format!("No key starts with {} so far: the list is still filling.", prefix.spoken()))
+        }
         (Some(prefix), _) => (Role::Warn, format!("No key starts with {}.", prefix.spoken())),
         (None, Some(text)) if find.looked_up.is_some() => {
             (Role::Warn, format!("No device, serial or user here is called {}.", printable(text)))
@@ -343,16 +347,20 @@ fn device_table(model: &Model, canvas: &mut Canvas, row: u16, last: u16, devices
 fn not_found(model: &Model, canvas: &mut Canvas) {
     let listing = &model.listing;
     let mut looked = match (listing.complete_since, listing.running) {
-        (Some(at), _) => format!("in the whole list, begun {}", age::ago(at, model.now.wall)),
+        (Some(at), _) => format!("in the whole list, {} old", age::short(since(at, model.now.wall))),
         (None, true) => format!("in {}, the list is still filling", age::count(listing.keys, "key")),
         (None, false) => "nowhere yet: there is no list".into(),
     };
     if model.find.looked_up.as_ref().is_some_and(|(query, _)| *query == model.find.query) {
-        looked += "; at Entra just now";
+        looked += "; Entra was asked just now";
     }
     canvas.fact(10, "Looked", Role::Text, &looked);
     if model.find.reads_as_key().is_none() {
         canvas.fact(12, "Next", Role::Text, "Type part of the name, the serial on the sticker, or the user.");
+        return;
+    }
+    if listing.complete_since.is_none() {
+        canvas.fact(12, "Next", Role::Text, "Wait for the list, or type the name, serial or user: Entra is asked.");
         return;
     }
     canvas.put(12, 3, Role::Dim, "Maybe");
