@@ -40,6 +40,7 @@ pub fn policy() -> Policy {
         |id: &str, label: &str, short: &str| Method { id: id.into(), label: label.into(), short: short.into() };
     Policy {
         ticket: TicketRule::new("INC[0-9]{7}", "INC", "INC0048213").unwrap(),
+        ticket_check: Vec::new(),
         reasons: vec![
             reason("firmware", "firmware or BIOS"),
             reason("windows-update", "Windows update"),
