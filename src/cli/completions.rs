@@ -7,6 +7,7 @@ use crate::domain::work::Failure;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Completions {
+    /// Whose
     shell: clap_complete::Shell,
 }
 

@@ -27,11 +27,16 @@ use crate::{
     runtime,
 };
 
+/// Below the program's own help and in the manual page.
+const AFTER: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy or permission, or a sign-in is needed, 4 not found.
+
+KEYDESK_LOG=keydesk=debug writes a log into the state folder, which `keydesk config path` names. There is none otherwise.";
+
 /// The console for BitLocker recovery calls: find the key, disclose it on the record, see it replaced.
 ///
 /// Without a command it opens the console. `keydesk demo` opens it on a simulated tenant.
 #[derive(Debug, Parser)]
-#[command(name = "keydesk", version, max_term_width = 100)]
+#[command(name = "keydesk", version, max_term_width = 100, after_long_help = AFTER)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -58,7 +63,7 @@ struct Global {
     /// Client id of keydesk's app registration
     #[arg(long, env = "KEYDESK_CLIENT_ID", value_name = "ID", global = true)]
     client_id: Option<String>,
-    /// Colours; `NO_COLOR` means mono
+    /// Colours; NO_COLOR means mono
     #[arg(long, value_enum, global = true)]
     theme: Option<Theme>,
     /// ASCII instead of drawn glyphs
@@ -82,7 +87,7 @@ enum Command {
     Keys(keys::Keys),
     /// Disclose one recovery password, on the record
     Reveal(reveal::Reveal),
-    /// Replace a device's keys and follow it
+    /// Have Intune replace a device's keys
     Rotate(rotate::Rotate),
     /// List what is owed
     Debts(debts::Debts),

@@ -34,10 +34,10 @@ pub(super) struct Reveal {
     /// The caller's ticket
     #[arg(long, short)]
     ticket: String,
-    /// Why the key is needed: an id of the policy's list
+    /// Why the key is needed: an id of the policy's list; an unknown one is answered with the list
     #[arg(long, short)]
     reason: String,
-    /// How the caller was verified: an id of the policy's list
+    /// How the caller was verified: an id of the policy's list; an unknown one is answered with the list
     #[arg(long, value_name = "METHOD")]
     verified: String,
     /// Go on although the ticket was used for another device
