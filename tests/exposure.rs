@@ -37,7 +37,7 @@ fn walk(folder: &Path, found: &mut BTreeMap<String, usize>) {
             continue;
         }
         let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_string_lossy().replace('\\', "/");
-        if !name.ends_with(".rs") || name.ends_with("tests.rs") || name.contains("/tests/") {
+        if path.extension().is_none_or(|ext| ext != "rs") || name.ends_with("tests.rs") || name.contains("/tests/") {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();

@@ -1,5 +1,7 @@
 //! `keydesk completions SHELL`, and the manual page.
 
+use std::io::Write as _;
+
 use super::out;
 use crate::domain::work::Failure;
 
@@ -10,9 +12,10 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(self, mut command: clap::Command) -> Result<(), Failure> {
-        clap_complete::generate(self.shell, &mut command, "keydesk", &mut std::io::stdout());
-        Ok(())
+    pub(super) fn run(&self, mut command: clap::Command) -> Result<(), Failure> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut command, "keydesk", &mut script);
+        out::written(std::io::stdout().write_all(&script))
     }
 }
 

@@ -24,7 +24,7 @@ impl Ledger {
     pub(super) fn run(self, settings: &Settings) -> Result<(), Failure> {
         let desk = seat::open(settings)?;
         for row in desk.ledger().rows(self.from)? {
-            let text = if self.json { as_json(&row)? } else { as_text(&row, &desk.zone)? };
+            let text = if self.json { as_json(&row) } else { as_text(&row, &desk.zone) };
             out::line(&text)?;
         }
         match desk.ledger().verify()? {
@@ -43,7 +43,7 @@ impl Ledger {
     }
 }
 
-fn as_json(row: &Row) -> Result<String, Failure> {
+fn as_json(row: &Row) -> String {
     let facts = serde_json::json!({
         "seq": row.seq,
         "at": row.at,
@@ -52,13 +52,13 @@ fn as_json(row: &Row) -> Result<String, Failure> {
         "what": row.event,
         "hash": row.hash,
     });
-    Ok(facts.to_string())
+    facts.to_string()
 }
 
-fn as_text(row: &Row, zone: &jiff::tz::TimeZone) -> Result<String, Failure> {
+fn as_text(row: &Row, zone: &jiff::tz::TimeZone) -> String {
     let who = row.stamp.technician.as_ref().map_or_else(|| "-".to_owned(), |technician| technician.upn.to_string());
-    let what = serde_json::to_value(&row.event)
-        .map_err(|e| Failure::new(Kind::Failed, format!("Row {} cannot be printed: {e}.", row.seq)))?;
+    // An event that was read from JSON can be written as JSON.
+    let what = serde_json::to_value(&row.event).unwrap_or_default();
     let name = what.get("event").and_then(serde_json::Value::as_str).unwrap_or_default();
     let detail = ["ticket", "device_name", "words", "reason_words", "code", "why", "what"]
         .iter()
@@ -66,7 +66,7 @@ fn as_text(row: &Row, zone: &jiff::tz::TimeZone) -> Result<String, Failure> {
         .map(crate::domain::foreign::printable)
         .collect::<Vec<_>>()
         .join(", ");
-    Ok(format!("{:>5}  {} {}  {who}  {name}  {detail}", row.seq, age::date(row.at, zone), age::clock(row.at, zone))
+    format!("{:>5}  {} {}  {who}  {name}  {detail}", row.seq, age::date(row.at, zone), age::clock(row.at, zone))
         .trim_end()
-        .to_owned())
+        .to_owned()
 }

@@ -164,6 +164,7 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
     result
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn misconfigured(error: ConfigError) -> Failure {
     Failure::new(Kind::Usage, error.to_string())
 }

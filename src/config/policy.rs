@@ -34,6 +34,7 @@ struct TicketLines {
     pattern: Option<String>,
     prefix: Option<String>,
     example: Option<String>,
+    check: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -124,6 +125,7 @@ impl PolicyFile {
                 pattern: over.ticket.pattern.or(self.ticket.pattern),
                 prefix: over.ticket.prefix.or(self.ticket.prefix),
                 example: over.ticket.example.or(self.ticket.example),
+                check: over.ticket.check.or(self.ticket.check),
             },
             limits: LimitLines {
                 per_hour: over.limits.per_hour.or(self.limits.per_hour),
@@ -166,6 +168,7 @@ impl PolicyFile {
         }
         Ok(Policy {
             ticket,
+            ticket_check: self.ticket.check.unwrap_or_default(),
             reasons,
             methods,
             claims_required: self.caller.claims_required.unwrap_or(1),
@@ -185,6 +188,11 @@ impl PolicyFile {
 
     /// Narrows `policy` by every line that is stricter here; a looser line changes nothing.
     fn tighten(&self, policy: &mut Policy, path: &Path) -> Result<(), ConfigError> {
+        if let Some(check) = &self.ticket.check
+            && policy.ticket_check.is_empty()
+        {
+            policy.ticket_check.clone_from(check);
+        }
         if let Some(pattern) = &self.ticket.pattern {
             policy
                 .ticket

@@ -136,17 +136,17 @@ fn connection(file: &File, overrides: &Overrides) -> Result<Option<Connection>, 
 mod tests {
     use super::*;
 
-    fn load(config: &str, overrides: Overrides) -> Result<Settings, ConfigError> {
+    fn load(config: &str, overrides: &Overrides) -> Result<Settings, ConfigError> {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("config.toml"), config).unwrap();
         let paths = Paths::find(Some(home.path())).unwrap();
-        Settings::load_from(paths, &overrides, &home.path().join("no-policy.toml"))
+        Settings::load_from(paths, overrides, &home.path().join("no-policy.toml"))
     }
 
     #[test]
     fn a_flag_wins_over_the_file() {
         let overrides = Overrides { tenant: Some("flag.example".into()), ..Overrides::default() };
-        let settings = load("tenant = \"file.example\"\nclient_id = \"c\"", overrides).unwrap();
+        let settings = load("tenant = \"file.example\"\nclient_id = \"c\"", &overrides).unwrap();
         let connection = settings.connection().unwrap();
         assert_eq!((connection.tenant.as_str(), connection.client_id.as_str()), ("flag.example", "c"));
         assert_eq!(connection.graph.as_str(), "https://graph.microsoft.com/");
@@ -154,20 +154,20 @@ mod tests {
 
     #[test]
     fn without_a_tenant_it_says_how_to_configure_one() {
-        let settings = load("", Overrides::default()).unwrap();
+        let settings = load("", &Overrides::default()).unwrap();
         assert!(settings.connection().unwrap_err().to_string().contains("keydesk config template"));
     }
 
     #[test]
     fn a_typo_in_the_file_is_named_with_its_line() {
-        let said = load("tenant = \"a\"\nclinet_id = \"b\"", Overrides::default()).unwrap_err().to_string();
+        let said = load("tenant = \"a\"\nclinet_id = \"b\"", &Overrides::default()).unwrap_err().to_string();
         assert!(said.contains("line 2") && said.contains("clinet_id"), "{said}");
     }
 
     #[test]
     fn plain_http_elsewhere_is_refused_by_name() {
         let config = "tenant = \"a\"\nclient_id = \"b\"\ngraph = \"http://graph.example\"";
-        let said = load(config, Overrides::default()).unwrap_err().to_string();
+        let said = load(config, &Overrides::default()).unwrap_err().to_string();
         assert!(said.starts_with("graph: http://graph.example/: plain http"), "{said}");
     }
 

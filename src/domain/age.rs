@@ -35,6 +35,23 @@ pub fn short(span: Duration) -> String {
     }
 }
 
+/// How old, for lists: "< 1 min", "6 min", "3 h", "2 d". Changes when [`changes_in`] says so, never by the second.
+pub fn coarse(age: Duration) -> String {
+    if age.as_secs() < MINUTE { "< 1 min".into() } else { short(age) }
+}
+
+/// How long until the words for this age change.
+pub fn changes_in(age: Duration) -> Duration {
+    let unit = match age.as_secs() {
+        s if s < HOUR => MINUTE,
+        s if s < 2 * DAY => HOUR,
+        _ => DAY,
+    };
+    let unit = Duration::from_secs(unit);
+    let past = Duration::from_nanos(u64::try_from(age.as_nanos() % unit.as_nanos()).unwrap_or(0));
+    unit.saturating_sub(past)
+}
+
 /// "just now", "6 min ago", "3 h ago", "yesterday", "2 days ago", "3 weeks ago", "7 months ago", "2 years ago".
 pub fn ago(then: Timestamp, now: Timestamp) -> String {
     match since(then, now).as_secs() {
@@ -88,6 +105,18 @@ mod tests {
         assert_eq!(said(30 * 3600), "yesterday");
         assert_eq!(said(2 * 86_400), "2 days ago");
         assert_eq!(said(215 * 86_400), "7 months ago");
+    }
+
+    #[test]
+    fn an_age_changes_at_its_next_minute_hour_or_day() {
+        assert_eq!(changes_in(Duration::from_secs(10)), Duration::from_secs(50));
+        assert_eq!(changes_in(Duration::from_millis(61_500)), Duration::from_millis(58_500));
+        assert_eq!(changes_in(Duration::from_secs(3 * HOUR + 60)), Duration::from_mins(59));
+        assert_eq!(changes_in(Duration::from_secs(2 * DAY)), Duration::from_secs(DAY));
+        assert_eq!(
+            (coarse(Duration::from_secs(59)), coarse(Duration::from_mins(6))),
+            ("< 1 min".into(), "6 min".into())
+        );
     }
 
     #[test]

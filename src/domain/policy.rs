@@ -78,6 +78,8 @@ impl Proof {
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub ticket: TicketRule,
+    /// The organisation's own check of a ticket: a program and its arguments, `{ticket}` replaced. Empty: none.
+    pub ticket_check: Vec<String>,
     pub reasons: Vec<Reason>,
     pub methods: Vec<Method>,
     /// How many claims must match where something is known to compare with.
@@ -147,6 +149,7 @@ impl Policy {
     pub fn digest(&self) -> String {
         let Self {
             ticket,
+            ticket_check,
             reasons,
             methods,
             claims_required,
@@ -165,6 +168,7 @@ impl Policy {
         let patterns: Vec<&str> = ticket.patterns().collect();
         let lines = serde_json::json!({
             "ticket": [patterns, ticket.prefix],
+            "ticket_check": ticket_check,
             "reasons": reasons,
             "methods": methods,
             "claims_required": claims_required,

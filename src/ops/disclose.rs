@@ -83,6 +83,7 @@ async fn check(desk: &Desk, seat: &Seat, request: &Request) -> Result<Plan, Fail
     let reason =
         desk.policy.reason(&request.reason).cloned().ok_or_else(|| unknown_reason(&desk.policy, &request.reason))?;
     within_limits(desk, seat).await?;
+    super::ticket_check::check(&desk.policy.ticket_check, &ticket).await?;
     Ok(Plan { call, key: request.key, ticket, reason })
 }
 

@@ -10,6 +10,7 @@ pub mod recover;
 pub mod rotate;
 pub mod sign_in;
 pub mod sync_index;
+mod ticket_check;
 pub mod watch;
 
 use std::{fmt, sync::Arc};

@@ -155,5 +155,5 @@ async fn end_asked_for() {
             return;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -38,6 +38,7 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
             ops::rotate::send_for_call(desk, request.call).await?;
             ops::calls::note(desk, request.call).await.map(Outcome::InWindows)
         }
+        Request::CallNote(call) => ops::calls::note(desk, call).await.map(Outcome::CallNote),
         Request::ParkCall(request) => ops::calls::park(desk, request.call).await.map(Outcome::Parked),
         Request::ResumeCall(request) => ops::calls::resume(desk, request.call).await.map(Outcome::Resumed),
         Request::CloseCall(request) => ops::calls::close(desk, request.call).await.map(Outcome::Closed),

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long the program waits at its end for what must be finished. A key request that hangs longer is *unknown* anyway.
-const FINISH_WITHIN: Duration = Duration::from_secs(60);
+const FINISH_WITHIN: Duration = Duration::from_mins(1);
 
 pub(super) struct Performer {
     desk: Arc<Desk>,

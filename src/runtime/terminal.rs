@@ -18,6 +18,9 @@ use crossterm::{
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
 
+/// A key pressed this soon after a key is shown was on its way already.
+const TYPED_AHEAD: Duration = Duration::from_millis(250);
+
 /// Whether the alternate screen is up: a panic anywhere takes it down before it says a word.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
@@ -85,6 +88,10 @@ pub fn show_until_key(lines: &[&str], longest: Duration) -> io::Result<bool> {
             queue!(out, cursor::MoveTo(2, row), Print(line))?;
         }
         out.flush()?;
+        // What was typed before the key stood there was not meant for it.
+        while poll(TYPED_AHEAD)? {
+            read()?;
+        }
         let end = std::time::Instant::now() + longest;
         loop {
             let left = end.saturating_duration_since(std::time::Instant::now());

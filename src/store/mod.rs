@@ -79,7 +79,7 @@ impl TxError {
     }
 }
 
-/// Reads a column written by [`text`] or serde: the row says which, the type says how.
+/// Reads a column written by `Display`: the row says which, the type says how.
 fn parsed<T: std::str::FromStr>(row: &rusqlite::Row<'_>, column: &str) -> Result<T, TxError>
 where
     T::Err: std::fmt::Display,

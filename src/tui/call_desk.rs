@@ -91,7 +91,7 @@ impl CallDesk {
         if matches!(step, Step::Read | Step::Close) {
             seen.push(Evidence::KeyAsked);
         }
-        let read = self.disclosing.is_none() && self.stage.as_ref().is_none_or(|stage| stage.is_read());
+        let read = self.disclosing.is_none() && self.stage.as_ref().is_none_or(Stage::is_read);
         if step == Step::Close || (step == Step::Read && read) {
             seen.push(Evidence::KeyRead);
         }
@@ -128,7 +128,8 @@ impl CallDesk {
 
     /// This call's debts among all that are known, or as the note brought them.
     pub fn debts<'a>(&'a self, known: &'a [Debt]) -> Vec<&'a Debt> {
-        let own = |debt: &&Debt| debt.call == self.call.id;
+        // An earlier call may have made the debt of this call's key.
+        let own = |debt: &&Debt| debt.call == self.call.id || debt.key == self.call.key;
         let live: Vec<&Debt> = known.iter().filter(own).collect();
         match (&self.note, live.is_empty()) {
             (Some(note), true) => note.debts.iter().collect(),
@@ -154,7 +155,7 @@ pub fn waits_for(call: &Call) -> &'static str {
 
 /// "call 16, HVC-LT-0098: 6 min, caller not verified yet".
 pub fn one_line(call: &Call, now: jiff::Timestamp) -> String {
-    let age = age::short(crate::domain::moment::since(call.opened, now));
+    let age = age::coarse(crate::domain::moment::since(call.opened, now));
     let waits = waits_for(call);
     if call.device_name.is_right_to_left() {
         return format!("call {}: {age}, {waits}: {}", call.number, call.device_name);

@@ -5,6 +5,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::theme::{Colours, Glyphs, Role};
+use crate::domain::foreign::printable;
 
 /// Where a screen draws.
 #[derive(Debug)]
@@ -44,6 +45,11 @@ impl<'a> Canvas<'a> {
         self.right
     }
 
+    /// The last column of running text: a little before the card's own.
+    pub fn edge(&self) -> u16 {
+        self.right - if self.right == self.cols() { 3 } else { 1 }
+    }
+
     /// Draws with another right edge, then restores it.
     pub fn within(&mut self, right: u16, draw: impl FnOnce(&mut Self)) {
         let narrower = right.min(self.cols());
@@ -63,7 +69,8 @@ impl<'a> Canvas<'a> {
         if row == 0 || col == 0 || row > self.rows() || col > self.right || room == 0 {
             return col;
         }
-        let shown = self.glyphs.draw(&cut(text, usize::from(room)));
+        // The last door to the terminal: whatever a text came from, no control reaches it.
+        let shown = self.glyphs.draw(&cut(&printable(text), usize::from(room)));
         self.buffer.set_stringn(col - 1, row - 1, &shown, usize::from(room), self.colours.style(role));
         col + u16::try_from(shown.width()).unwrap_or(room)
     }
@@ -89,7 +96,7 @@ impl<'a> Canvas<'a> {
     /// Like [`Self::fact`], wrapped over at most `most` rows; returns the row after it.
     pub fn facts(&mut self, row: u16, label: &str, role: Role, value: &str, most: u16) -> u16 {
         self.put(row, 3, Role::Dim, label);
-        self.wrapped(row, 13, self.right, role, value, most)
+        self.wrapped(row, 13, self.edge(), role, value, most)
     }
 
     /// Puts `text` at `col`, broken at words before `last` column, over at most `most` rows; returns the row after it.
@@ -213,6 +220,15 @@ mod tests {
         assert_eq!(cut("HVC-WS-LAB-MICROSCOPE", 18), "HVC-WS-LAB-MICROS…");
         assert_eq!(cut("診察室の端末", 7), "診察室…");
         assert_eq!(cut("short", 5), "short");
+    }
+
+    #[test]
+    fn no_control_reaches_the_terminal() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 30, 1));
+        let mut canvas = Canvas::new(&mut buffer, Colours::Mono, Glyphs::Unicode);
+        canvas.put(1, 1, Role::Text, "a\u{1b}[2J\u{202e}b");
+        let shown: String = buffer.content().iter().map(ratatui::buffer::Cell::symbol).collect();
+        assert_eq!(shown.trim_end(), "a\\u{1b}[2J\\u{202e}b");
     }
 
     #[test]

@@ -5,10 +5,15 @@ use std::time::Duration;
 use super::{
     keymap::Place,
     model::Model,
-    screens::{find, stage},
+    screens::{
+        Quit, find,
+        stage::{self, Stage},
+    },
 };
 use crate::domain::{
-    moment::{Deadline, Moment},
+    age,
+    debt::DebtSummary,
+    moment::{Deadline, Moment, since},
     work::Request,
 };
 
@@ -28,14 +33,24 @@ impl Model {
     /// When [`super::Msg::Tick`] is wanted next; `None` when nothing changes by itself.
     pub fn next_deadline(&self, now: Moment) -> Option<Deadline> {
         let stage = self.call.as_ref().and_then(|call| call.stage.as_ref());
-        let mut all: Vec<Deadline> = stage.into_iter().flat_map(|stage| stage.deadlines()).collect();
+        let mut all: Vec<Deadline> = stage.into_iter().flat_map(Stage::deadlines).collect();
         all.extend(self.toast.as_ref().map(|toast| toast.until));
         all.extend(self.find.deadlines());
+        all.extend(self.shown_ages().map(|age| now.in_(age::changes_in(age))));
         all.extend(self.shown_countdown().map(|until| next_second(until, now)));
         if self.shows_spinner() {
             all.push(now.in_(SPINNER));
         }
         all.into_iter().min_by_key(|deadline| deadline.left(now))
+    }
+
+    /// The ages on screen: of the oldest debt and of the list. The stage shows none.
+    fn shown_ages(&self) -> impl Iterator<Item = Duration> {
+        let shown = !matches!(self.place(), Place::Stage | Place::Concealed | Place::Small);
+        let oldest = DebtSummary::of(&self.debts).oldest;
+        let ages = [oldest, self.listing.complete_since].into_iter().flatten();
+        let now = self.now.wall;
+        ages.filter(move |_| shown).map(move |then| since(then, now))
     }
 
     /// The countdown on screen, if there is one.
@@ -60,7 +75,7 @@ impl Model {
         let waits = match place {
             Place::SignIn => self.session.is_waiting(),
             Place::Find | Place::Matches => self.asks.any(read),
-            Place::Quit => self.quit.as_ref().is_some_and(|quit| quit.is_waiting()),
+            Place::Quit => self.quit.as_ref().is_some_and(Quit::is_waiting),
             Place::Claim | Place::How | Place::Ticket | Place::Reasons | Place::Read | Place::Close => self
                 .call
                 .as_ref()

@@ -37,12 +37,10 @@ impl Field {
     /// Types or edits; says whether the key was one of text.
     pub fn press(&mut self, press: KeyPress) -> Edited {
         let crokey::OneToThree::One(code) = press.key.codes else { return Edited::NotText };
-        let altgr = press.key.modifiers.contains(KeyModifiers::CONTROL | KeyModifiers::ALT);
-        let plain = altgr || press.key.modifiers.difference(KeyModifiers::SHIFT).is_empty();
         let ctrl = press.key.modifiers == KeyModifiers::CONTROL;
         let request = match code {
-            KeyCode::Char(c) if plain && self.text().len() < LONGEST => InputRequest::InsertChar(c),
-            KeyCode::Char(_) if plain => return Edited::Kept,
+            KeyCode::Char(_) if press.types().is_some() && self.text().len() >= LONGEST => return Edited::Kept,
+            KeyCode::Char(c) if press.types().is_some() => InputRequest::InsertChar(c),
             KeyCode::Char('w') if ctrl => InputRequest::DeletePrevWord,
             KeyCode::Char('u') if ctrl => InputRequest::DeleteLine,
             KeyCode::Backspace => InputRequest::DeletePrevChar,

@@ -85,13 +85,16 @@ pub struct Binding {
     key: Keys,
     pub action: Action,
     pub help: String,
+    /// Whether the help lists it.
+    pub listed: bool,
     places: Vec<Place>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Keys {
     One(KeyCombination),
-    Digits,
+    /// The digits from 1 to this one.
+    Digits(char),
 }
 
 /// The table.
@@ -125,8 +128,14 @@ struct Line {
     key: String,
     does: Action,
     help: String,
+    #[serde(default = "listed")]
+    listed: bool,
     #[serde(rename = "where")]
     places: Vec<Place>,
+}
+
+fn listed() -> bool {
+    true
 }
 
 impl Keymap {
@@ -167,6 +176,7 @@ impl Keymap {
 
     /// What `key` does in `place`.
     pub fn action(&self, place: Place, key: KeyCombination) -> Option<Action> {
+        let key = without_caps_lock(key);
         let binding = self.in_place(place).find(|binding| binding.key.matches(key))?;
         match (binding.action, key.codes) {
             (Action::Choose, OneToThree::One(KeyCode::Char(c))) => {
@@ -193,16 +203,20 @@ impl Keymap {
 
 impl Binding {
     fn read(line: Line) -> Result<Self, KeymapError> {
-        let key = match (line.key.as_str(), line.does) {
-            ("1-9", Action::Choose) => Keys::Digits,
-            (text, _) => Keys::One(crokey::parse(text).map_err(|_| KeymapError::Key(line.key.clone()))?.normalized()),
+        let last = line.key.strip_prefix("1-").and_then(|last| last.parse::<char>().ok());
+        let key = match last.filter(|last| ('2'..='9').contains(last)) {
+            Some(last) if line.does == Action::Choose => Keys::Digits(last),
+            _ => {
+                let key = crokey::parse(&line.key).map_err(|_| KeymapError::Key(line.key.clone()))?;
+                Keys::One(key.normalized())
+            }
         };
-        Ok(Self { key, action: line.does, help: line.help, places: line.places })
+        Ok(Self { key, action: line.does, help: line.help, listed: line.listed, places: line.places })
     }
 
     pub fn label(&self) -> String {
         match self.key {
-            Keys::Digits => "1-9".into(),
+            Keys::Digits(last) => format!("1-{last}"),
             Keys::One(key) => Label(key).to_string(),
         }
     }
@@ -210,7 +224,7 @@ impl Binding {
     /// A character that a field would want for its text, or a key that edits one.
     fn is_character(&self) -> bool {
         match self.key {
-            Keys::Digits => true,
+            Keys::Digits(_) => true,
             Keys::One(key) => {
                 let edits = [KeyCode::Backspace, KeyCode::Delete, KeyCode::Left, KeyCode::Right].map(OneToThree::One);
                 let plain = key.modifiers.difference(KeyModifiers::SHIFT).is_empty();
@@ -224,18 +238,29 @@ impl Keys {
     fn matches(self, key: KeyCombination) -> bool {
         match self {
             Self::One(own) => own == key,
-            Self::Digits => {
-                matches!(key.codes, OneToThree::One(KeyCode::Char('1'..='9'))) && key.modifiers == KeyModifiers::NONE
+            Self::Digits(last) => {
+                let digit = matches!(key.codes, OneToThree::One(KeyCode::Char(c)) if ('1'..=last).contains(&c));
+                digit && key.modifiers == KeyModifiers::NONE
             }
         }
     }
 
     fn overlaps(self, other: Self) -> bool {
         match (self, other) {
-            (Self::Digits, Self::Digits) => true,
+            (Self::Digits(_), Self::Digits(_)) => true,
             (Self::One(a), b) => b.matches(a),
-            (Self::Digits, Self::One(b)) => self.matches(b),
+            (Self::Digits(_), Self::One(b)) => self.matches(b),
         }
+    }
+}
+
+/// A letter is the same command with Caps Lock on.
+fn without_caps_lock(key: KeyCombination) -> KeyCombination {
+    match (key.codes, key.modifiers) {
+        (OneToThree::One(KeyCode::Char(c)), KeyModifiers::SHIFT) if c.is_ascii_uppercase() => {
+            KeyCombination::one_key(KeyCode::Char(c.to_ascii_lowercase()), KeyModifiers::NONE)
+        }
+        _ => key,
     }
 }
 
@@ -279,6 +304,8 @@ mod tests {
         assert_eq!(map.action(Place::Stage, crokey::key!(space)), Some(Action::NextBlock));
         assert_eq!(map.action(Place::How, crokey::key!(3)), Some(Action::Number(3)));
         assert_eq!(map.action(Place::Find, crokey::key!(3)), None);
+        assert_eq!(map.action(Place::Stage, crokey::key!(9)), None);
+        assert_eq!(map.action(Place::How, crokey::key!(shift - v)), Some(Action::Verified));
     }
 
     #[test]

@@ -1,7 +1,11 @@
-//! The terminal interface: a [`Model`], a pure [`update`], a pure [`view`].
+//! The terminal interface: a [`Model`], a pure [`update()`], a pure [`view()`].
 //!
 //! A screen is one file in `screens/`: its state, what its keys do, what it draws, its tests. `keymap` says which key does what where;
 //! `canvas` puts text by row and column as the drawings count them; `theme` gives each role its attributes.
+//!
+//! To add a screen: a file in `screens/` with `act` and `view`; a [`Place`] for each of its parts, in `keymap`; its keys in
+//! `assets/keymap.toml`; one line in `update::act` and one in `view::draw`. The footer and F1 come from the table.
+//!
 //! Nothing here reads a clock, a file or a socket: time and answers enter as a [`Msg`], wishes leave as an [`Effect`].
 
 mod asks;

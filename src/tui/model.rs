@@ -58,7 +58,7 @@ pub enum AssetError {
     Runbook(#[from] RunbookError),
 }
 
-/// All state of the interface. Changed by [`super::update`] alone, drawn by [`super::view`].
+/// All state of the interface. Changed by [`super::update()`] alone, drawn by [`super::view()`].
 #[derive(Debug)]
 pub struct Model {
     pub(super) setup: Setup,
@@ -177,6 +177,11 @@ impl Model {
 
     pub(super) fn toast(&mut self, role: Role, text: impl Into<String>) {
         self.toast = Some(Toast { text: text.into(), role, until: self.now.in_(TOAST) });
+    }
+
+    /// Enter looked held down: says what to do.
+    pub(super) fn let_go(&mut self) {
+        self.toast(Role::Warn, "Let go of Enter, then press it once more.");
     }
 
     pub(super) fn policy(&self) -> Arc<Policy> {

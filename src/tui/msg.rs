@@ -1,7 +1,7 @@
 //! What comes in and what goes out.
 
 use crokey::KeyCombination;
-use crossterm::event::{KeyEvent, KeyEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::domain::work::{AskId, Failure, News, Outcome, Progress, Request};
 
@@ -25,8 +25,18 @@ impl KeyPress {
     }
 }
 
+impl KeyPress {
+    /// The character it types, if it types one. `AltGr` arrives as Ctrl and Alt.
+    pub fn types(self) -> Option<char> {
+        let crokey::OneToThree::One(KeyCode::Char(c)) = self.key.codes else { return None };
+        let altgr = self.key.modifiers.contains(KeyModifiers::CONTROL | KeyModifiers::ALT);
+        (altgr || self.key.modifiers.difference(KeyModifiers::SHIFT).is_empty()).then_some(c)
+    }
+}
+
 /// Everything that can happen to the desk.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one message at a time is moved, never a queue of them in the interface")]
 pub enum Msg {
     Key(KeyPress),
     Paste(String),

@@ -23,7 +23,7 @@ impl Prompt {
         let label = match failure.kind {
             Kind::Confirm => "Sure",
             Kind::Refused => "Refused",
-            Kind::Uncertain => "No answer",
+            Kind::Uncertain => "Unknown",
             Kind::NotFound => "Not found",
             Kind::SignIn => "Sign in",
             Kind::Unreachable => "Offline",
@@ -43,7 +43,7 @@ impl Prompt {
 pub fn draw(model: &Model, canvas: &mut Canvas, own: Option<Prompt>) {
     let Some(prompt) = sign_in::prompt(model).or(own) else { return };
     canvas.clear(FIRST..=FIRST + ROWS);
-    let width = usize::from(canvas.right().saturating_sub(12));
+    let width = usize::from(canvas.edge().saturating_sub(12));
     let lines: Vec<String> = prompt.lines.iter().flat_map(|line| wrap(line, width)).take(usize::from(ROWS)).collect();
     for (row, line) in (FIRST..).zip(&lines) {
         canvas.bar(row, Role::Warn);

@@ -22,8 +22,8 @@ use crate::{
 const ROOMY: u16 = 100;
 /// From here the rail becomes the side runbook.
 const SIDE: u16 = 112;
-/// From here the device's objects and keys stand beside the card.
-const BESIDE: u16 = 160;
+/// From here the device's objects and keys stand beside the card, and the side still has its 32 columns after them.
+const BESIDE: u16 = 186;
 /// From here they stand open below it.
 const TALL: u16 = 34;
 const TENANT_WIDTH: usize = 21;
@@ -65,6 +65,9 @@ pub fn status(model: &Model, canvas: &mut Canvas) {
     lights(model, canvas, lights_at, roomy);
     debts(model, canvas, roomy);
 
+    if !model.session.is_known() {
+        return;
+    }
     let listing = words::listing(&model.listing, model.now.wall);
     let at = if model.listing.running { canvas.put(2, 3, Role::Text, &format!("{} ", model.spinner())) } else { 3 };
     let stopped = !model.listing.running && model.listing.stopped.is_some();

@@ -64,7 +64,7 @@ impl Colours {
             Role::Tenant => base.add_modifier(Modifier::REVERSED),
             Role::Demo => self
                 .coloured(base, [Color::Yellow, Color::Magenta, Color::LightYellow])
-                .add_modifier(Modifier::BOLD | Modifier::REVERSED),
+                .add_modifier(Modifier::REVERSED),
             Role::Qr => Style::new().fg(Color::Black).bg(Color::White),
         }
     }

@@ -55,12 +55,10 @@ fn key(model: &mut Model, press: KeyPress) {
     match model.keymap.action(place, press.key) {
         Some(action) if pages::act(model, place, action) => {}
         Some(action) => act(model, place, action),
-        None if place == Place::Matches => {
+        None if place == Place::Matches && press.types().is_some() => {
             // In the list a printable character belongs to the box.
-            if press.key.as_letter().is_some() {
-                find::back_to_box(model);
-                typed(model, Place::Find, press);
-            }
+            find::back_to_box(model);
+            typed(model, Place::Find, press);
         }
         None => {}
     }
@@ -71,7 +69,7 @@ fn typed(model: &mut Model, place: Place, press: KeyPress) -> bool {
     let opening = model.asks.any(|request| matches!(request, crate::domain::work::Request::OpenCall(_)));
     if place == Place::Find && opening {
         // The call is being opened: what is typed now is meant for the next screen.
-        return press.key.as_letter().is_some();
+        return press.types().is_some();
     }
     let edited = match place {
         Place::Find => model.find.field.press(press),
@@ -98,7 +96,11 @@ fn after_edit(model: &mut Model, place: Place, edited: Edited) {
     match (place, &mut model.call) {
         (Place::Find, _) => find::edited(model),
         (Place::Claim, Some(desk)) => desk.caller.edited(),
-        (Place::Ticket, Some(desk)) => desk.ticket.edited(),
+        (Place::Ticket, Some(desk)) => {
+            desk.ticket.edited();
+            // What was to be confirmed was about another number.
+            desk.failure = None;
+        }
         _ => {}
     }
 }

@@ -5,7 +5,8 @@ use ratatui::Frame;
 use super::{
     call_desk::Step,
     canvas::Canvas,
-    model::Model,
+    keymap::Place,
+    model::{LEAST_COLS, LEAST_ROWS, Model},
     screens::{
         Page, caller, calls, close, debts, duplicates, find, help, permissions, quit, read, runbook, sign_in, small,
         stage, stop, ticket,
@@ -23,9 +24,13 @@ pub fn view(model: &Model, frame: &mut Frame) {
 }
 
 fn draw(model: &Model, canvas: &mut Canvas) {
-    let size_known = (canvas.cols(), canvas.rows()) == (model.cols, model.rows);
-    if model.is_too_small() || !size_known {
+    let resized = (canvas.cols(), canvas.rows()) != (model.cols, model.rows);
+    if model.is_too_small() || canvas.cols() < LEAST_COLS || canvas.rows() < LEAST_ROWS {
         return small::view(model, canvas);
+    }
+    if resized && model.place() == Place::Stage {
+        // The message that conceals is on its way.
+        return;
     }
     if let Some(quit) = &model.quit {
         return quit::view(model, canvas, quit);

@@ -1,5 +1,7 @@
 //! Small phrases several screens share.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::model::Model;
@@ -26,7 +28,8 @@ pub fn more_characters(n: usize) -> String {
 pub fn debts(summary: DebtSummary, now: Timestamp, roomy: bool) -> String {
     let Some(oldest) = summary.oldest else { return "no debts".into() };
     let mark = if summary.blocked { "× " } else { "" };
-    let age = age::short(since(oldest, now));
+    let age = since(oldest, now);
+    let age = if age < Duration::from_mins(1) { "new".into() } else { age::short(age) };
     let oldest = if roomy && summary.open > 1 { "oldest " } else { "" };
     format!("{mark}{}, {oldest}{age}", age::count(summary.open, "debt"))
 }

@@ -35,6 +35,8 @@ pub enum Request {
     OpenCall(call::Open),
     Verify(call::Verify),
     Disclose(disclose::Request),
+    /// The call's note as of now: its debts have changed.
+    CallNote(super::call::CallId),
     /// What happened on the stage.
     Stage(disclose::OnStage),
     InWindows(call::InWindows),
@@ -74,6 +76,7 @@ impl Request {
             | Self::Find(_)
             | Self::LookUp(_)
             | Self::OpenDevice(_)
+            | Self::CallNote(_)
             | Self::Calls
             | Self::Debts
             | Self::Copy(_)
@@ -116,6 +119,7 @@ pub enum Outcome {
     CallerRefused(call::Closed),
     Disclosed(disclose::Disclosed),
     Recorded,
+    CallNote(call::Note),
     InWindows(call::Note),
     Parked(Vec<super::call::Call>),
     Resumed(super::call::Call),

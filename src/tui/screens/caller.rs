@@ -121,7 +121,7 @@ pub fn act(model: &mut Model, action: Action) {
             let next = if n + 1 < Fact::ALL.len() { Part::Claim(n + 1) } else { Part::How };
             desk.caller.go_to(next, now);
         }
-        (Part::Claim(n), Action::Up) if n > 0 => {
+        (Part::Claim(n), Action::Up | Action::Back) if n > 0 => {
             compare_claim(desk, n);
             desk.caller.go_to(Part::Claim(n - 1), now);
         }
@@ -196,7 +196,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
     skeleton::rail(model, canvas, say);
     canvas.within(layout.right, |canvas| {
         claims(canvas, desk, model.session.is_renewing());
-        let row = methods(model, canvas, desk) + 1;
+        let row = if model.session.is_renewing() { 15 } else { methods(model, canvas, desk) + 1 };
         let row = demo_caller(model, canvas, row);
         if let Some(card) = &desk.card {
             card::open(model, canvas, row, card, true, desk.is_unmasked(model.setup.policy.mask_facts));
@@ -234,7 +234,7 @@ fn claims(canvas: &mut Canvas, desk: &CallDesk, renewing: bool) {
 fn methods(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
     let focused = desk.caller.part == Part::How;
     let allowed = verification(model).is_ok();
-    if focused && !model.session.is_renewing() {
+    if focused {
         canvas.bar(15, Role::Accent);
     }
     canvas.put(15, 3, if focused { Role::Text } else { Role::Dim }, "How");
@@ -259,7 +259,7 @@ fn methods(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
 fn demo_caller(model: &Model, canvas: &mut Canvas, row: u16) -> u16 {
     let Some(caller) = &model.incoming else { return row };
     let answers = format!("“{}, {}, serial {}.”", caller.name, caller.model, caller.serial);
-    canvas.facts(row, "Caller", Role::Text, &printable(&answers), 2)
+    canvas.facts(row, "Caller", Role::Text, &printable(&answers), 2) + 1
 }
 
 fn notice(model: &Model, desk: &CallDesk) -> Option<(Role, String)> {
@@ -303,9 +303,159 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
     } else {
         hints.push(model.hint(Action::GoOn, "compare").unless(opening, "opening the device"));
         hints.push(model.hint(Action::NextPart, "how verified"));
-        hints.push(model.hint(Action::Back, "back").unless(true, "F4 parks"));
+        if desk.caller.part != Part::Claim(0) {
+            hints.push(model.hint(Action::Back, "back"));
+        }
     }
     hints.push(model.hint(Action::Park, "park"));
     hints.push(model.hint(Action::Help, "help"));
     hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::work::Outcome,
+        tui::{
+            KeyPress, Msg,
+            tests::{Desk, asked, assert_screen, failure},
+        },
+    };
+
+    fn is_verify(request: &Request) -> bool {
+        matches!(request, Request::Verify(_))
+    }
+
+    #[test]
+    fn the_caller_is_asked_before_anything_is_shown() {
+        assert_screen!(Desk::in_call());
+    }
+
+    #[test]
+    fn a_match_goes_on_to_the_next_claim_and_a_mismatch_stays() {
+        let mut desk = Desk::in_call();
+        desk.type_text("mara voss");
+        desk.press("enter");
+        desk.type_text("hp elitebook");
+        desk.press("enter");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn after_a_mismatch_no_method_can_be_chosen() {
+        let mut desk = Desk::in_call();
+        desk.type_text("omar voss");
+        desk.press("enter tab");
+        assert!(desk.press("1 v").is_empty());
+        assert_screen!(desk);
+        // Asked again, the claim is typed anew.
+        desk.press("tab");
+        desk.press("ctrl-u");
+        desk.type_text("mara voss");
+        assert!(desk.press("enter tab 1 v").iter().any(|e| matches!(e, crate::tui::Effect::Ask { .. })));
+    }
+
+    #[test]
+    fn v_needs_a_method_and_a_claim() {
+        let mut desk = Desk::in_call();
+        assert!(desk.press("tab v 1 v").is_empty(), "nothing was compared");
+        desk.press("tab");
+        desk.type_text("mara voss");
+        assert!(desk.press("enter tab v").is_empty(), "no method was chosen");
+        let effects = desk.press("2 v");
+        let [Request::Verify(verify)] = asked(&effects)[..] else { panic!("{effects:?}") };
+        assert_eq!(verify.method.as_deref(), Some("manager"));
+        assert_eq!(verify.claims[0], Claim { fact: Fact::Name, compared: Compared::Match });
+        assert!(verify.anything_known);
+    }
+
+    #[test]
+    fn a_method_is_chosen_and_v_waits() {
+        let mut desk = Desk::in_call();
+        desk.type_text("mara voss");
+        desk.press("enter tab 1");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn what_was_typed_before_the_list_had_the_focus_is_dropped() {
+        let mut desk = Desk::in_call();
+        desk.type_text("mara voss");
+        desk.press("enter tab");
+        // Within the same quarter of a second: meant for the field.
+        for key in [crokey::key!(1), crokey::key!(v), crokey::key!(n)] {
+            desk.send(Msg::Key(KeyPress { key, repeat: false }));
+        }
+        assert!(desk.effects.is_empty());
+        assert!(desk.row(24).contains("v verified (choose how)"));
+    }
+
+    #[test]
+    fn v_held_down_verifies_nobody() {
+        let mut desk = Desk::in_call();
+        desk.type_text("mara voss");
+        desk.press("enter tab 1");
+        assert!(desk.repeat("v").is_empty());
+        assert!(desk.press("enter").is_empty());
+        assert!(desk.press("space").is_empty());
+    }
+
+    #[test]
+    fn n_closes_the_call_and_says_what_to_tell_the_caller() {
+        let mut desk = Desk::in_call();
+        desk.type_text("omar voss");
+        let effects = desk.press("enter tab n");
+        assert!(asked(&effects).iter().any(|r| matches!(r, Request::Verify(v) if v.method.is_none())));
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn once_verified_the_facts_are_seen() {
+        let mut desk = Desk::open();
+        desk.reach_ticket();
+        assert!(desk.row(5).contains("Mara Voss, Latitude 5440"));
+    }
+
+    #[test]
+    fn without_an_intune_object_the_method_alone_decides() {
+        let mut desk = Desk::open();
+        desk.world.card.managed.clear();
+        desk.reach_caller();
+        desk.type_text("mara voss");
+        desk.press("enter tab");
+        assert!(desk.row(11).contains("? nothing known to compare with"));
+        let effects = desk.press("1 v");
+        assert!(asked(&effects).iter().any(|r| matches!(r, Request::Verify(v) if !v.anything_known)));
+    }
+
+    #[test]
+    fn the_demo_keeps_in_view_what_the_caller_answers() {
+        let mut desk = Desk::demo();
+        desk.reach_caller();
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn a_refused_step_stands_over_the_card() {
+        let mut desk = Desk::in_call();
+        desk.hold(is_verify);
+        desk.type_text("mara voss");
+        desk.press("enter tab 1 v");
+        let refusal = failure(crate::domain::work::Kind::Failed, "The ledger is busy.").next("Try again.");
+        desk.answer(is_verify, Err(refusal));
+        assert!(desk.row(17).contains("The ledger is busy. Try again."));
+    }
+
+    #[test]
+    fn an_answer_for_another_call_changes_nothing() {
+        let mut desk = Desk::in_call();
+        desk.hold(is_verify);
+        desk.type_text("mara voss");
+        desk.press("enter tab 1 v");
+        let mut other = desk.model.call.as_ref().unwrap().call.clone();
+        other.id = crate::domain::call::CallId::new();
+        desk.answer(is_verify, Ok(Outcome::Verified(other)));
+        assert!(desk.shows("They say"));
+    }
 }

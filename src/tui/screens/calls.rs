@@ -99,7 +99,7 @@ fn entry(model: &Model, canvas: &mut Canvas, row: u16, n: usize, call: &Call) {
     canvas.put(row, 5 + u16::from(n >= 9), Role::Strong, &call.number.to_string());
     let ticket = call.ticket.as_ref().map_or_else(|| "none yet".to_owned(), ToString::to_string);
     canvas.put_in(row, 29, 13, Role::Text, &ticket);
-    canvas.put_in(row, 43, 7, Role::Text, &age::short(since(call.opened, model.now.wall)));
+    canvas.put_in(row, 43, 7, Role::Text, &age::coarse(since(call.opened, model.now.wall)));
     let after = canvas.put(row, 51, Role::Text, waits_for(call));
     if call.device_name.is_right_to_left() {
         canvas.put(row, after + 2, Role::Text, &call.device_name.to_string());
@@ -120,4 +120,75 @@ fn hints(model: &Model) -> Vec<Hint> {
     hints.push(model.hint(Action::LookAgain, "look again"));
     hints.push(model.hint(Action::Help, "help"));
     hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::work::{Kind, call::CaughtUp},
+        tui::tests::{Desk, asked, assert_screen, failure},
+    };
+
+    fn parked() -> Desk {
+        let mut desk = Desk::open();
+        desk.reach_ticket();
+        desk.press("f4");
+        desk
+    }
+
+    #[test]
+    fn f4_parks_and_f3_lists() {
+        let mut desk = parked();
+        assert!(desk.row(2).contains("1 parked"));
+        desk.press("f3");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn enter_goes_on_where_the_call_stood() {
+        let mut desk = parked();
+        let effects = desk.press("f3 enter");
+        let asked = asked(&effects);
+        assert!(asked.iter().any(|request| matches!(request, Request::ResumeCall(_))));
+        assert!(asked.iter().any(|request| matches!(request, Request::OpenDevice(open) if open.asked.is_some())));
+        assert!(desk.shows("fits the pattern") || desk.shows("like INC0048213"));
+    }
+
+    #[test]
+    fn with_a_call_at_the_desk_no_other_is_taken() {
+        let mut desk = parked();
+        desk.world.card.keys[0] = desk.world.keys[1].key.clone();
+        desk.reach_caller();
+        assert!(desk.press("f3 enter").iter().all(|effect| !format!("{effect:?}").contains("ResumeCall")));
+        assert!(desk.row(24).contains("call 17 is open"));
+    }
+
+    #[test]
+    fn calls_left_behind_by_an_earlier_desk_show_at_the_start() {
+        let mut desk = parked();
+        let left = desk.world.calls.clone();
+        let mut later = Desk::fresh(false, 80, 24);
+        later.world.caught_up = CaughtUp { calls: left, ..CaughtUp::default() };
+        later.start();
+        assert!(later.shows("Parked    call 17, HVC-LT-0421"));
+        desk.press("f3");
+    }
+
+    #[test]
+    fn without_other_calls_the_page_says_so() {
+        let mut desk = Desk::open();
+        desk.press("f3");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn a_call_that_cannot_be_taken_says_why() {
+        let mut desk = parked();
+        desk.hold(|request| matches!(request, Request::ResumeCall(_)));
+        desk.press("f3 enter");
+        let taken = failure(Kind::Refused, "Call 17 is at another desk.");
+        desk.answer(|request| matches!(request, Request::ResumeCall(_)), Err(taken));
+        assert!(desk.row(23).contains("Call 17 is at another desk."));
+    }
 }

@@ -23,20 +23,13 @@ pub fn device_words(model: &Model, card: &Card) -> String {
         return "deleted in Entra; its keys live on".into();
     };
     let mut rest = vec![device.join.words().to_owned()];
-    match (card.managed.first(), card.checked_in()) {
-        (Some(managed), seen) => {
-            rest.push(managed.compliance.words().to_owned());
-            rest.push(seen.map_or_else(
-                || "never checked in".into(),
-                |at| format!("checked in {}", age::ago(at, model.now.wall)),
-            ));
-        }
-        (None, _) => {
-            rest.push(if card.managed_failure.is_some() { "Intune not asked" } else { "not in Intune" }.into());
-            if let Some(at) = device.last_sign_in {
-                rest.push(format!("signed in {}", age::ago(at, model.now.wall)));
-            }
-        }
+    if let Some(managed) = card.managed.first() {
+        rest.push(managed.compliance.words().to_owned());
+        let seen = card.checked_in().map(|at| format!("checked in {}", age::ago(at, model.now.wall)));
+        rest.push(seen.unwrap_or_else(|| "never checked in".into()));
+    } else {
+        rest.push(if card.managed_failure.is_some() { "Intune not asked" } else { "not in Intune" }.into());
+        rest.extend(device.last_sign_in.map(|at| format!("signed in {}", age::ago(at, model.now.wall))));
     }
     named(&device.name, &rest.join(", "))
 }
@@ -67,14 +60,17 @@ fn owner(canvas: &mut Canvas, row: u16, known: Option<&ManagedDevice>, shown: bo
     let of = |fact: fn(&ManagedDevice) -> &Foreign| {
         known.map(fact).filter(|fact| !fact.is_empty()).map_or_else(|| "not known".to_owned(), ToString::to_string)
     };
-    let facts: [(u16, &str, u16, u16, String); 3] = [
-        (3, "Owner", 13, 23, of(|known| &known.owner)),
-        (37, "Model", 45, 15, of(|known| &known.model)),
-        (61, "Serial", 69, 20, of(|known| &known.serial)),
+    // Two stops more for the owner where the card is wider than 80.
+    let model_at = if canvas.right() > 80 { 45 } else { 29 };
+    let facts: [(u16, &str, String, u16); 3] = [
+        (3, "Owner", of(|known| &known.owner), model_at - 14),
+        (model_at, "Model", of(|known| &known.model), 15),
+        (model_at + 24, "Serial", of(|known| &known.serial), 20),
     ];
-    for (label_at, label, at, width, fact) in facts {
-        canvas.put(row, label_at, Role::Dim, label);
+    for (col, label, fact, width) in facts {
+        canvas.put(row, col, Role::Dim, label);
         let (role, text) = if shown { (Role::Text, fact.as_str()) } else { (Role::Mask, MASK) };
+        let at = if col == 3 { 13 } else { col + 8 };
         canvas.put_in(row, at, width, role, text);
     }
 }
@@ -84,7 +80,7 @@ pub fn verdict(canvas: &mut Canvas, row: u16, card: &Card) -> u16 {
     let Some(verdict) = &card.verdict else { return row };
     let sure = verdict.confidence == Confidence::Sure;
     let mut row = canvas.facts(row, "Verdict", if sure { Role::Text } else { Role::Warn }, &verdict.sentence, 2);
-    row = canvas.wrapped(row, 13, canvas.right(), Role::Text, &verdict.because.join(" "), 3);
+    row = canvas.wrapped(row, 13, canvas.edge(), Role::Text, &verdict.because.join(" "), 3);
     if let Some(question) = &verdict.question {
         row = canvas.facts(row, "Ask", Role::Strong, &format!("“{question}”"), 2);
     }
@@ -116,8 +112,13 @@ fn lowered(text: &str) -> String {
 
 /// The device's objects, from `row`, at `left` columns to the right of the usual place, `focus` with the bar. Returns the row after.
 pub fn objects(model: &Model, canvas: &mut Canvas, row: u16, left: u16, card: &Card, window: Window) -> u16 {
-    for (col, word) in [(3, "Object"), (13, "Join"), (29, "Signed in"), (45, "Keys"), (53, "Verdict")] {
-        canvas.put(row, left + col, Role::Dim, word);
+    // Beside the card the room is narrower.
+    let [join_at, seen_at, keys_at, verdict_at] =
+        if left > 0 { [13, 27, 40, 45] } else { [13, 29, 45, 53] }.map(|at| left + at);
+    let heads =
+        [(left + 3, "Object"), (join_at, "Join"), (seen_at, "Signed in"), (keys_at, "Keys"), (verdict_at, "Verdict")];
+    for (col, word) in heads {
+        canvas.put(row, col, Role::Dim, word);
     }
     let Some(verdict) = &card.verdict else { return row + 1 };
     let devices = card.device.iter().chain(card.duplicates.iter().map(|duplicate| &duplicate.device));
@@ -129,15 +130,17 @@ pub fn objects(model: &Model, canvas: &mut Canvas, row: u16, left: u16, card: &C
             canvas.put(at, left + 1, Role::Accent, "▌");
         }
         canvas.put(at, left + 3, Role::Text, &format!("{} {}", n + 1, device.object.short()));
-        canvas.put_in(at, left + 13, 15, Role::Text, device.join.words());
+        canvas.put_in(at, join_at, seen_at - join_at - 1, Role::Text, device.join.words());
         let seen = device.last_sign_in.map_or_else(|| "never".into(), |at| age::ago(at, model.now.wall));
-        canvas.put_in(at, left + 29, 15, Role::Text, &seen);
-        canvas.put(at, left + 45, Role::Text, &object.keys.to_string());
+        canvas.put_in(at, seen_at, keys_at - seen_at - 1, Role::Text, &seen);
+        canvas.put(at, keys_at, Role::Text, &object.keys.to_string());
         let sure = object.finding == Finding::ThisOne && verdict.confidence == Confidence::Sure;
-        let said = format!("{}{}", object.words(), if sure { ", sure" } else { "" });
-        let warn = said.contains("do not delete");
-        canvas.put(at, left + 53, if warn { Role::Warn } else { Role::Text }, &said);
-        at += 1;
+        // The join column says that it is registered only.
+        let said = object.words().trim_start_matches("registered only").trim_start_matches([',', ':', ' ']).to_owned();
+        let said = if sure { format!("{said}, sure") } else { said };
+        let warn = object.keys > 0 && object.finding != Finding::ThisOne;
+        let role = if warn { Role::Warn } else { Role::Text };
+        at = canvas.wrapped(at, verdict_at, canvas.right(), role, &said, 2);
     }
     at
 }
@@ -175,18 +178,21 @@ pub fn keys(model: &Model, canvas: &mut Canvas, row: u16, left: u16, card: &Card
     at
 }
 
-/// The card as it stands open below or beside a screen that has the room.
+/// The card as it stands open below (from row `after`) or beside a screen that has the room.
 pub fn open(model: &Model, canvas: &mut Canvas, after: u16, card: &Card, facts_too: bool, unmasked: bool) {
     let layout = Layout::of(canvas.cols(), canvas.rows());
     let (mut row, left, right) = match layout.beside {
         Some(col) => (10, col - 3, col + 66),
-        None if layout.below => (after + 1, 0, layout.right),
+        None if layout.below => (after, 0, layout.right),
         None => return,
     };
     if facts_too && layout.beside.is_none() {
         canvas.within(layout.right, |canvas| {
             row = facts(model, canvas, row, card, None, unmasked);
-            row = verdict(canvas, row, card) + 1;
+            if let Some(verdict) = &card.verdict {
+                row = canvas.facts(row, "Verdict", Role::Text, &verdict.sentence, 2);
+            }
+            row += 1;
         });
     }
     canvas.within(right, |canvas| {

@@ -30,6 +30,7 @@ pub fn act(model: &mut Model, action: Action) {
                 desk.writing = Some(ask);
             }
         }
+        Action::GoOn if desk.writing.is_none() => model.let_go(),
         Action::Copy => {
             if let Some(note) = &desk.note {
                 let text = note.note.text();
@@ -56,7 +57,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
             }
         }
         if let Some(card) = &desk.card {
-            card::open(model, canvas, row, card, true, desk.is_unmasked(model.setup.policy.mask_facts));
+            card::open(model, canvas, row + 1, card, true, desk.is_unmasked(model.setup.policy.mask_facts));
         }
         prompt::draw(model, canvas, desk.failure.as_ref().map(Prompt::of));
     });
@@ -73,7 +74,7 @@ pub fn debt(model: &Model, canvas: &mut Canvas, desk: &CallDesk, row: u16) -> u1
         let (role, first, second) = debt_words(model, debt);
         row = canvas.facts(row, label, role, &first, 3);
         if !second.is_empty() {
-            row = canvas.wrapped(row, 13, canvas.right(), Role::Text, &second, 2);
+            row = canvas.wrapped(row, 13, canvas.edge(), Role::Text, &second, 2);
         }
     }
     row
@@ -100,6 +101,9 @@ fn debt_words(model: &Model, debt: &Debt) -> (Role, String, String) {
 }
 
 fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
+    if model.session.is_renewing() {
+        return super::sign_in::hints(model);
+    }
     let writing = desk.writing.is_some();
     vec![
         model.hint(Action::GoOn, "close the call").unless(writing, "writing"),
@@ -108,4 +112,85 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
         model.hint(Action::Runbook, "runbook"),
         model.hint(Action::Help, "help"),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            key_id::KeyId,
+            policy::Proof,
+            work::{Kind, News},
+        },
+        tui::tests::{Desk, asked, assert_screen, failure},
+    };
+
+    fn in_windows() -> Desk {
+        let mut desk = Desk::open();
+        desk.reach_stage();
+        desk.press("w");
+        desk
+    }
+
+    #[test]
+    fn in_windows_again_the_note_is_ready() {
+        assert_screen!(in_windows());
+    }
+
+    #[test]
+    fn the_digits_go_before_the_rotation_is_asked_for() {
+        let mut desk = Desk::open();
+        desk.reach_stage();
+        let effects = desk.press("w");
+        let asked = asked(&effects);
+        assert!(matches!(asked[0], Request::Stage(on) if on.what == crate::domain::event::Stage::Dropped));
+        assert!(matches!(asked[1], Request::InWindows(_)));
+    }
+
+    #[test]
+    fn the_note_is_copied_without_a_digit_of_the_key() {
+        let mut desk = in_windows();
+        let effects = desk.press("c");
+        let [Request::Copy(text)] = asked(&effects)[..] else { panic!("{effects:?}") };
+        assert!(text.contains("INC0048213") && text.contains("replacement sent"));
+        assert!(desk.world.digits.split('-').all(|block| !text.contains(block)));
+        assert!(desk.shows("√ Copied."));
+    }
+
+    #[test]
+    fn the_debt_line_follows_the_news() {
+        let mut desk = in_windows();
+        let mut debts = desk.world.debts.clone();
+        let new_key = KeyId("5d20b8f3-6e1d-4c0b-9f7a-0b5d8b3c2a11".parse().unwrap());
+        debts[0].state = DebtState::Proved { grade: Proof::Confirmed, new_key, at: desk.now.wall };
+        desk.world.debts.clone_from(&debts);
+        desk.news(News::Debts(debts.clone()));
+        let note = desk.model.call.as_ref().unwrap().note.as_ref().unwrap();
+        assert_eq!(note.debts, debts, "the note is written again");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn closing_frees_the_desk_and_asks_for_the_demos_next_caller() {
+        let mut desk = Desk::demo();
+        desk.reach_stage();
+        desk.press("w");
+        let effects = desk.press("enter");
+        assert!(matches!(asked(&effects)[..], [Request::CloseCall(_), Request::NextCaller]));
+        assert!(desk.shows("√ Call 17 is closed."));
+    }
+
+    #[test]
+    fn a_close_that_fails_keeps_the_call() {
+        let mut desk = in_windows();
+        desk.hold(|request| matches!(request, Request::CloseCall(_)));
+        desk.press("enter");
+        desk.answer(
+            |request| matches!(request, Request::CloseCall(_)),
+            Err(failure(Kind::Failed, "The ledger is busy.")),
+        );
+        assert!(desk.shows("The ledger is busy."));
+        assert!(desk.shows("copy note"));
+    }
 }

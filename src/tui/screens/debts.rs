@@ -140,7 +140,7 @@ fn table(model: &Model, canvas: &mut Canvas, page: &DebtsPage, debts: &[&Debt], 
         canvas.put(7, col, Role::Dim, word);
     }
     let at = page.at.min(debts.len() - 1);
-    let width = usize::from(canvas.right() - 5);
+    let width = usize::from(canvas.edge() - 7);
     let lines: Vec<Vec<String>> =
         debts.iter().map(|debt| wrap(&debt.sentence(model.now.wall, &model.setup.zone), width)).collect();
     let height = |n: usize| lines[n].len() + 2;
@@ -165,7 +165,7 @@ fn entry(model: &Model, canvas: &mut Canvas, row: u16, n: usize, debt: &Debt, se
     canvas.put(row, 3, Role::Text, &(n + 1).to_string());
     canvas.put(row, 5 + u16::from(n >= 9), Role::Strong, &debt.key.short());
     canvas.put_in(row, 29, 13, Role::Text, debt.ticket.as_str());
-    canvas.put_in(row, 43, 7, Role::Text, &age::short(since(debt.since, model.now.wall)));
+    canvas.put_in(row, 43, 7, Role::Text, &age::coarse(since(debt.since, model.now.wall)));
     let (mark, role) = match (&debt.state, debt.is_blocked()) {
         (DebtState::Proved { .. }, _) => ("√ ", Role::Ok),
         (_, true) => ("× ", Role::Warn),
@@ -220,4 +220,135 @@ fn hints(model: &Model, page: &DebtsPage) -> Vec<Hint> {
     hints.push(model.hint(Action::LookAgain, "look again"));
     hints.push(model.hint(Action::Help, "help"));
     hints
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        domain::{
+            debt::Block,
+            key_id::KeyId,
+            policy::Proof,
+            work::{Kind, News},
+        },
+        tui::tests::{Desk, asked, assert_screen, debt, failure},
+    };
+
+    fn with_debts() -> Desk {
+        let mut desk = Desk::open();
+        let now = desk.now.wall;
+        let hours = |n| Duration::from_hours(n);
+        let blocked =
+            RotationState::Blocked { why: Block::Reported { hresult: 0x8031_00DA_u32.cast_signed() }, at: now };
+        let accepted = RotationState::Accepted { at: now - jiff::SignedDuration::from_hours(3) };
+        let mut waits = debt(0x4F2B_91C0, "HVC-LT-0421", "0048213", hours(3), now, accepted.clone());
+        waits.rotation.as_mut().unwrap().checked_in = Some("2026-11-20T09:12:00Z".parse().unwrap());
+        if let Some(rotation) = &mut waits.rotation {
+            rotation.checked_in = Some(now - jiff::SignedDuration::from_hours(4));
+        }
+        let mut proved = debt(0x7A41_C09E, "HVC-LT-0207", "0048001", hours(1), now, accepted);
+        proved.state = DebtState::Proved {
+            grade: Proof::Confirmed,
+            new_key: KeyId("5d20b8f3-6e1d-4c0b-9f7a-0b5d8b3c2a11".parse().unwrap()),
+            at: now - jiff::SignedDuration::from_mins(49),
+        };
+        desk.world.debts = vec![proved, waits, debt(0xC70E_55A1, "HVC-LT-0098", "0047790", hours(50), now, blocked)];
+        let debts = desk.world.debts.clone();
+        desk.news(News::Debts(debts));
+        desk
+    }
+
+    fn settled(desk: &mut Desk, key: &str) -> Option<Settle> {
+        let effects = desk.press(key);
+        asked(&effects).into_iter().find_map(|request| match request {
+            Request::SettleDebt(settle) => Some(settle.clone()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn without_debts_the_page_says_so() {
+        let mut desk = Desk::open();
+        desk.press("f2");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn open_debts_stand_first_the_oldest_on_top_each_with_its_sentence() {
+        let mut desk = with_debts();
+        desk.press("f2");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn t_sends_a_blocked_rotation_again_and_not_one_that_is_under_way() {
+        let mut desk = with_debts();
+        desk.press("f2");
+        let settle = settled(&mut desk, "t").unwrap();
+        assert_eq!((settle.debt, settle.how), (DebtId(uuid::Uuid::from_u128(0xC70E_55A1)), How::Retry));
+        desk.press("down");
+        assert_eq!(settled(&mut desk, "t"), None);
+        assert!(desk.row(24).contains("t try again (sent)"));
+    }
+
+    #[test]
+    fn waiving_asks_for_a_reason_and_letters_belong_to_it() {
+        let mut desk = with_debts();
+        desk.press("f2 2 a");
+        assert_eq!(settled(&mut desk, "enter"), None, "no reason, no waiver");
+        desk.type_text("laptop scrapped at");
+        assert_screen!(desk);
+        let settle = settled(&mut desk, "enter").unwrap();
+        assert_eq!(settle.how, How::Waive { reason: "laptop scrapped at".into() });
+    }
+
+    #[test]
+    fn esc_leaves_the_reason_then_the_page() {
+        let mut desk = with_debts();
+        desk.press("f2 a esc");
+        assert!(desk.shows("Debts"));
+        desk.press("esc");
+        assert!(desk.shows("Type what the caller reads"));
+    }
+
+    #[test]
+    fn a_debt_that_ended_cannot_be_waived() {
+        let mut desk = with_debts();
+        desk.press("f2 3 a");
+        assert!(!desk.shows("Why this key will not be replaced"));
+        assert!(desk.row(24).contains("a waive (ended)"));
+    }
+
+    #[test]
+    fn a_refusal_stands_on_the_page() {
+        let mut desk = with_debts();
+        desk.hold(|request| matches!(request, Request::SettleDebt(_)));
+        desk.press("f2 t");
+        let refusal = failure(Kind::Refused, "You read this key to the wrong person: a colleague has to waive it.");
+        desk.answer(|request| matches!(request, Request::SettleDebt(_)), Err(refusal));
+        assert!(desk.shows("Refused") && desk.shows("You read this key to the wrong person"));
+    }
+
+    #[test]
+    fn many_debts_scroll_with_the_selection() {
+        let mut desk = Desk::open();
+        let now = desk.now.wall;
+        let many: Vec<Debt> = (0..30)
+            .map(|n| {
+                let owed = Duration::from_hours(100 - u64::from(n));
+                debt(n + 1, "HVC-LT-0421", "0048213", owed, now, RotationState::Sending { since: now })
+            })
+            .collect();
+        desk.world.debts = many;
+        desk.press("f2");
+        assert!(desk.shows("more below"));
+        for _ in 0..40 {
+            desk.press("down");
+        }
+        assert!(desk.shows("30"), "{:#?}", desk.rows());
+        assert!(desk.rows().iter().any(|row| row.starts_with("▌ 30")));
+    }
 }

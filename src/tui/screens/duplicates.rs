@@ -101,13 +101,64 @@ fn body(model: &Model, canvas: &mut Canvas, open: &Card, page: &Duplicates, layo
         row = canvas.facts(row, "Because", Role::Text, &verdict.because.join(" "), 2);
     }
     row += 1;
-    // The escrow row, and the one that counts a list too long for the screen.
-    let most = usize::from((layout.last + 1).saturating_sub(row + 3));
+    let room = usize::from((layout.last + 1).saturating_sub(row + 2));
+    // A list too long for the screen leaves a row to its count.
+    let most = if open.keys.len() > room { room.saturating_sub(1) } else { room };
     let window = Window { focus: (page.part == Part::Keys).then_some(page.key), at: page.key, most };
     row = card::keys(model, canvas, row, 0, open, window);
     canvas.fact(row, "Escrow", Role::Text, open.escrow.words());
     if let Some(key) = open.asked_key().filter(|_| row < layout.last) {
         let when = words::drive_and_date(model, key.volume, key.escrowed);
         canvas.fact(row + 1, "Asked", Role::Dim, &format!("{}, {when}", key.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        domain::key::Key,
+        tui::tests::{Desk, assert_screen},
+    };
+
+    fn open() -> Desk {
+        let mut desk = Desk::open();
+        desk.type_text("4F2B91C0");
+        desk.wait(200);
+        desk.press("tab");
+        desk
+    }
+
+    #[test]
+    fn duplicates_with_their_verdicts_and_the_key_history() {
+        assert_screen!(open());
+    }
+
+    #[test]
+    fn tab_goes_on_to_the_keys_and_esc_back_to_the_box() {
+        let mut desk = open();
+        desk.press("tab down");
+        assert_screen!(desk);
+        desk.press("esc");
+        assert!(desk.shows("One key on one device"));
+    }
+
+    #[test]
+    fn a_device_with_190_keys_scrolls() {
+        let mut desk = Desk::open();
+        let first = desk.world.card.keys[0].clone();
+        let more = (1..190_u128).map(|n| Key {
+            id: crate::domain::key_id::KeyId(uuid::Uuid::from_u128(n << 96)),
+            escrowed: first.escrowed - jiff::SignedDuration::from_hours(24 * i64::try_from(n).unwrap()),
+            ..first.clone()
+        });
+        desk.world.card.keys = std::iter::once(first.clone()).chain(more).collect();
+        desk.type_text("4F2B91C0");
+        desk.wait(200);
+        desk.press("tab tab");
+        assert!(desk.shows("1 to 3 of 190 keys"), "{:#?}", desk.rows());
+        for _ in 0..300 {
+            desk.press("down");
+        }
+        assert_screen!(desk);
     }
 }

@@ -24,8 +24,9 @@ pub fn view(model: &Model, canvas: &mut Canvas) {
     skeleton::title(canvas, &format!("Help: {}", name(place)), summary);
     canvas.put(7, 3, Role::Dim, "Here");
     canvas.put(7, 37, Role::Dim, "Everywhere");
+    let listed = |place| model.keymap.here(place).filter(|binding| binding.listed);
     let here: Vec<(String, &str)> =
-        model.keymap.here(if on_stage { Place::Stage } else { place }).map(|b| (b.label(), b.help.as_str())).collect();
+        listed(if on_stage { Place::Stage } else { place }).map(|b| (b.label(), b.help.as_str())).collect();
     for ((label, help), row) in here.iter().zip(8..) {
         canvas.put(row, 3, Role::Accent, label);
         canvas.put_in(row, 13, 23, Role::Text, help);
@@ -37,13 +38,12 @@ pub fn view(model: &Model, canvas: &mut Canvas) {
             canvas.put(8, 14, Role::Text, "go into the field");
         }
     }
-    let everywhere: Vec<_> = model.keymap.here(Place::Everywhere).collect();
-    for (binding, row) in everywhere.iter().zip(8..) {
+    for (binding, row) in listed(Place::Everywhere).zip(8..) {
         canvas.put(row, 37, Role::Accent, &binding.label());
         canvas.put(row, 45, Role::Text, &binding.help);
     }
     if on_stage {
-        canvas.put(22, 3, Role::Strong, "Say “four, four”, never “double four”.");
+        canvas.put(21, 3, Role::Strong, "Say “four, four”, never “double four”.");
     }
     let hints = [model.hint(Action::Back, "back"), model.hint(Action::Runbook, "runbook")];
     skeleton::foot(model, canvas, None, &hints);
@@ -68,5 +68,34 @@ fn name(place: Place) -> &'static str {
         Place::Permissions => "permissions",
         Place::Runbook => "runbook",
         Place::Stop => "stopped",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tui::tests::{Desk, assert_screen};
+
+    #[test]
+    fn help_in_the_box() {
+        let mut desk = Desk::open();
+        desk.press("f1");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn help_while_reading_aloud() {
+        let mut desk = Desk::open();
+        desk.reach_stage();
+        desk.press("f1");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn help_on_a_page_explains_that_page() {
+        let mut desk = Desk::open();
+        desk.press("f2 f1");
+        assert!(desk.shows("Help: debts") && desk.shows("waive, with a reason"));
+        desk.press("esc");
+        assert!(desk.shows("Every key read here has been replaced"));
     }
 }

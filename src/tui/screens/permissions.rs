@@ -56,5 +56,30 @@ fn light(model: &Model, canvas: &mut Canvas, row: u16, feature: Feature) -> u16 
     };
     canvas.line(row, 3, &[(role, mark), (Role::Text, " "), (Role::Strong, feature.word())]);
     canvas.put(row, 13, Role::Text, what);
-    canvas.wrapped(row + 1, 13, canvas.right(), role, &said, 2)
+    canvas.wrapped(row + 1, 13, canvas.edge(), role, &said, 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{capability::Lights, work::News},
+        tui::tests::{Desk, assert_screen},
+    };
+
+    #[test]
+    fn each_light_says_what_it_means_and_who_can_help() {
+        let mut desk = Desk::open();
+        let mut lights = Lights::default();
+        lights.set(Feature::List, Light::Yes);
+        lights.set(Feature::Reveal, Light::Unknown);
+        lights.set(
+            Feature::Rotate,
+            Light::No("Intune does not let you replace keys. A colleague with Help Desk Operator can.".into()),
+        );
+        desk.news(News::Lights(lights));
+        assert!(desk.row(1).contains("×rotate"));
+        desk.press("f6");
+        assert_screen!(desk);
+    }
 }

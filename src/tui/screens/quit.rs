@@ -1,7 +1,7 @@
 //! Leaving: what is held goes out first, what writes is waited for.
 
 use super::super::{canvas::Canvas, keymap::Action, model::Model, msg::Effect, skeleton, theme::Role};
-use super::stage;
+use super::{read, stage};
 use crate::domain::{
     age,
     work::{Failure, Request},
@@ -10,6 +10,8 @@ use crate::domain::{
 /// How leaving stands.
 #[derive(Debug)]
 pub enum Quit {
+    /// What is being written is waited for.
+    Finishing,
     /// What is held is being sent, then the debts are looked at once more.
     WrappingUp,
     /// Some could not be sent: a person decides.
@@ -24,12 +26,8 @@ pub fn begin(model: &mut Model) {
         return;
     }
     stage::drop_digits(model);
-    if model.unsent() > 0 {
-        model.quit = Some(Quit::WrappingUp);
-        model.ask(Request::WrapUp);
-    } else {
-        model.quit = Some(Quit::Leaving);
-    }
+    read::stop_waiting(model, false);
+    model.quit = Some(Quit::Finishing);
 }
 
 /// What was held is sent, or could not be.
@@ -53,8 +51,21 @@ pub fn debts_known(model: &mut Model) {
     }
 }
 
-/// Leaves once nothing that writes is under way.
+/// Goes on once nothing that writes is under way.
 pub fn settle(model: &mut Model) {
+    if matches!(model.quit, Some(Quit::Finishing | Quit::Leaving)) {
+        // A key that came meanwhile goes too.
+        stage::drop_digits(model);
+    }
+    let busy = model.asks.any(|request| request.must_finish() || matches!(request, Request::Debts));
+    if matches!(model.quit, Some(Quit::Finishing)) && !busy {
+        if model.unsent() > 0 {
+            model.quit = Some(Quit::WrappingUp);
+            model.ask(Request::WrapUp);
+        } else {
+            model.quit = Some(Quit::Leaving);
+        }
+    }
     if matches!(model.quit, Some(Quit::Leaving)) && !model.asks.must_finish() {
         model.effects.push(Effect::Quit);
     }
@@ -63,7 +74,7 @@ pub fn settle(model: &mut Model) {
 pub fn act(model: &mut Model, action: Action) {
     match (action, &model.quit) {
         (Action::GoOn, Some(Quit::Unsent { .. })) if model.presses.deliberate() => model.quit = Some(Quit::Leaving),
-        (Action::Back, Some(Quit::Unsent { .. } | Quit::WrappingUp)) => model.quit = None,
+        (Action::Back, Some(Quit::Unsent { .. } | Quit::WrappingUp | Quit::Finishing)) => model.quit = None,
         _ => {}
     }
 }
@@ -74,7 +85,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
     let unsent = model.unsent();
     let (summary, lines) = match quit {
         Quit::WrappingUp => (format!("{spinner} Sending what is held. Esc stays."), Vec::new()),
-        Quit::Leaving => (format!("{spinner} Finishing what is being written."), Vec::new()),
+        Quit::Finishing | Quit::Leaving => (format!("{spinner} Finishing what is being written."), Vec::new()),
         Quit::Unsent { why } => {
             let (are, they) = if unsent == 1 { ("is", "It goes") } else { ("are", "They go") };
             let count = age::count(unsent, "rotation");
@@ -95,7 +106,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
             hints.push(model.hint(Action::GoOn, "quit"));
             hints.push(model.hint(Action::Back, "stay"));
         }
-        Quit::WrappingUp => hints.push(model.hint(Action::Back, "stay")),
+        Quit::WrappingUp | Quit::Finishing => hints.push(model.hint(Action::Back, "stay")),
         Quit::Leaving => hints.push(model.hint(Action::Back, "stay").unless(true, "being written")),
     }
     skeleton::foot(model, canvas, None, &hints);
@@ -104,5 +115,114 @@ pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
 impl Quit {
     pub fn is_waiting(&self) -> bool {
         !matches!(self, Self::Unsent { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        domain::{
+            debt::RotationState,
+            work::{Kind, News},
+        },
+        tui::tests::{Desk, asked, assert_screen, debt, failure},
+    };
+
+    fn owing() -> Desk {
+        let mut desk = Desk::open();
+        let now = desk.now.wall;
+        let held = RotationState::Held { until: now };
+        desk.world.debts = vec![
+            debt(1, "HVC-LT-0421", "0048213", Duration::from_mins(3), now, held.clone()),
+            debt(2, "HVC-LT-0098", "0047790", Duration::from_mins(5), now, held),
+        ];
+        let debts = desk.world.debts.clone();
+        desk.news(News::Debts(debts));
+        desk
+    }
+
+    #[test]
+    fn with_nothing_to_finish_ctrl_q_quits_at_once() {
+        let mut desk = Desk::open();
+        assert_eq!(desk.press("ctrl-q"), [Effect::Quit]);
+    }
+
+    #[test]
+    fn what_is_held_goes_out_first() {
+        let mut desk = owing();
+        desk.hold(|request| *request == Request::WrapUp);
+        let effects = desk.press("ctrl-q");
+        assert_eq!(asked(&effects), [&Request::WrapUp]);
+        assert!(!effects.contains(&Effect::Quit));
+        // Sent: the debts that come back are not held any more.
+        let now = desk.now.wall;
+        for debt in &mut desk.world.debts {
+            debt.rotation.as_mut().unwrap().state = RotationState::Accepted { at: now };
+        }
+        desk.effects.clear();
+        desk.release();
+        assert!(desk.effects.contains(&Effect::Quit));
+    }
+
+    #[test]
+    fn what_could_not_be_sent_asks_before_quitting() {
+        let mut desk = owing();
+        desk.press("ctrl-q");
+        assert_screen!(desk);
+        assert_eq!(desk.press("enter"), [Effect::Quit]);
+    }
+
+    #[test]
+    fn esc_stays() {
+        let mut desk = owing();
+        desk.hold(|request| *request == Request::WrapUp);
+        desk.press("ctrl-q");
+        desk.answer(
+            |request| *request == Request::WrapUp,
+            Err(failure(Kind::Unreachable, "Intune cannot be reached.")),
+        );
+        assert!(desk.shows("Intune cannot be reached."));
+        desk.press("esc");
+        assert!(desk.shows("Type what the caller reads"));
+    }
+
+    #[test]
+    fn what_writes_is_waited_for() {
+        let mut desk = Desk::open();
+        desk.hold(|request| matches!(request, Request::OpenCall(_)));
+        desk.reach_caller();
+        assert!(!desk.press("ctrl-q").contains(&Effect::Quit));
+        assert!(desk.shows("Finishing what is being written."));
+        desk.effects.clear();
+        desk.release();
+        assert!(desk.effects.contains(&Effect::Quit));
+    }
+
+    #[test]
+    fn a_key_that_comes_while_quitting_is_dropped_and_its_rotation_goes_out() {
+        let mut desk = Desk::open();
+        desk.hold(|request| matches!(request, Request::Disclose(_)));
+        desk.reach_reason();
+        desk.press("enter");
+        let effects = desk.press("ctrl-q");
+        assert!(matches!(effects[..], [Effect::Cancel { .. }]), "{effects:?}");
+        desk.effects.clear();
+        desk.release();
+        let asked = asked(&desk.effects);
+        let dropped = |request: &&Request| matches!(request, Request::Stage(on) if on.what == crate::domain::event::Stage::Dropped);
+        assert!(asked.iter().any(dropped), "{asked:?}");
+        assert!(asked.contains(&&Request::WrapUp), "{asked:?}");
+    }
+
+    #[test]
+    fn quitting_from_the_stage_drops_the_digits() {
+        let mut desk = Desk::open();
+        desk.reach_stage();
+        let effects = desk.press("ctrl-q");
+        assert!(matches!(asked(&effects)[0], Request::Stage(on) if on.what == crate::domain::event::Stage::Dropped));
+        assert!(desk.model.call.as_ref().unwrap().stage.as_ref().is_none_or(|stage| !stage.has_digits()));
     }
 }

@@ -64,6 +64,7 @@ pub fn answered(model: &mut Model, result: Result<Disclosed, Failure>) {
             desk.call.disclosed = Some(disclosed.at);
             desk.again = false;
             stage::begin(model, disclosed, disclosing.then_park);
+            model.ask(Request::Debts);
         }
         Err(failure) => {
             match failure.kind {
@@ -71,6 +72,9 @@ pub fn answered(model: &mut Model, result: Result<Disclosed, Failure>) {
                     // Entra may have recorded a read: the call goes on as if it had.
                     desk.call.disclosed = desk.call.disclosed.or(Some(now));
                     desk.again = false;
+                    desk.failure = Some(failure);
+                    model.ask(Request::Debts);
+                    return;
                 }
                 Kind::Cancelled if disclosing.then_park => {
                     park(model);
@@ -161,7 +165,11 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
         let own = waiting_prompt(model, desk).or_else(|| desk.failure.as_ref().map(Prompt::of));
         prompt::draw(model, canvas, own);
     });
-    skeleton::foot(model, canvas, None, &hints(model, desk));
+    let notice = desk
+        .writing
+        .is_some()
+        .then(|| (Role::Text, format!("{} Writing it down; a rotation that is due goes out.", model.spinner())));
+    skeleton::foot(model, canvas, notice, &hints(model, desk));
 }
 
 fn body(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
@@ -175,17 +183,18 @@ fn body(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
     if desk.disclosing.is_some() {
         return 13;
     }
-    match desk.stage.as_ref().filter(|stage| stage.has_digits()) {
-        Some(stage) => {
-            let left = age::countdown(stage.drops_at().left(model.now));
-            canvas.fact(13, "Key", Role::Strong, &format!("concealed, dropped in {left}. h shows it again."));
-            canvas.put(14, 13, Role::Text, "Entra is not asked a second time.");
-        }
-        None => {
-            canvas.fact(13, "Key", Role::Text, "dropped here; to see it again is a new disclosure");
-        }
+    if let Some(stage) = desk.stage.as_ref().filter(|stage| stage.has_digits()) {
+        let left = age::countdown(stage.drops_at().left(model.now));
+        canvas.fact(13, "Key", Role::Strong, &format!("concealed, dropped in {left}. h shows it again."));
+        canvas.put(14, 13, Role::Text, "Entra is not asked a second time.");
+    } else {
+        let said = match &desk.stage {
+            Some(_) => "dropped here; to see it again is a new disclosure",
+            None => "not here; asking for it again is a new disclosure",
+        };
+        canvas.fact(13, "Key", Role::Text, said);
     }
-    close::debt(model, canvas, desk, 15)
+    close::debt(model, canvas, desk, 15) + 1
 }
 
 fn waiting_prompt(model: &Model, desk: &CallDesk) -> Option<Prompt> {
@@ -225,10 +234,134 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
         hints.push(model.hint(Action::GoOn, "show"));
         hints.push(model.hint(Action::Conceal, "show"));
     } else {
-        hints.push(model.hint(Action::GoOn, "ask again, a new disclosure"));
+        let writing = desk.writing.is_some();
+        hints.push(model.hint(Action::GoOn, "ask again, a new disclosure").unless(writing, "writing"));
     }
-    hints.push(model.hint(Action::InWindows, "in Windows"));
+    hints.push(model.hint(Action::InWindows, "in Windows").unless(desk.writing.is_some(), "writing"));
     hints.push(model.hint(Action::Park, "park"));
     hints.push(model.hint(Action::Help, "help"));
     hints
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        domain::work::{Outcome, Progress},
+        tui::tests::{Desk, asked, assert_screen, failure},
+    };
+
+    fn is_disclose(request: &Request) -> bool {
+        matches!(request, Request::Disclose(_))
+    }
+
+    /// The key is being asked for.
+    fn asking() -> Desk {
+        let mut desk = Desk::open();
+        desk.hold(is_disclose);
+        desk.reach_reason();
+        desk.press("enter");
+        desk
+    }
+
+    #[test]
+    fn while_the_key_is_asked_for_the_entries_stand() {
+        let mut desk = asking();
+        desk.progress(is_disclose, Progress::Recorded);
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn entra_asks_us_to_wait_and_a_countdown_says_how_long() {
+        let mut desk = asking();
+        desk.progress(is_disclose, Progress::Waiting(Waiting { for_: Duration::from_secs(12) }));
+        assert_screen!(desk);
+        desk.wait(5000);
+        assert!(desk.shows("Entra asks us to wait 7 s."));
+    }
+
+    #[test]
+    fn esc_stops_the_wait_and_the_reasons_are_back() {
+        let mut desk = asking();
+        let ask = desk.ask(is_disclose);
+        assert_eq!(desk.press("esc"), [Effect::Cancel { ask }]);
+        assert_eq!(desk.press("esc"), [], "it is cancelled once");
+        desk.answer(is_disclose, Err(failure(Kind::Cancelled, "Stopped before Entra gave the key out.")));
+        assert!(desk.shows("Stopped before Entra gave the key out."));
+        assert!(desk.shows("► 2 Windows update"));
+    }
+
+    #[test]
+    fn a_key_that_came_before_it_could_be_stopped_is_not_lost() {
+        let mut desk = asking();
+        desk.press("f4");
+        let disclosed = desk.world.disclosed();
+        desk.answer(is_disclose, Ok(Outcome::Disclosed(disclosed)));
+        assert!(desk.shows("Entra gave out the key before it could be stopped."));
+    }
+
+    #[test]
+    fn f4_while_waiting_stops_and_parks() {
+        let mut desk = asking();
+        desk.press("f4");
+        desk.effects.clear();
+        desk.answer(is_disclose, Err(failure(Kind::Cancelled, "Stopped.")));
+        assert!(asked(&desk.effects).iter().any(|r| matches!(r, Request::ParkCall(_))));
+        assert!(desk.shows("1 parked"));
+    }
+
+    #[test]
+    fn no_answer_means_that_a_read_may_be_on_record() {
+        let mut desk = asking();
+        let unknown = failure(Kind::Uncertain, "No answer came from Entra. It may have recorded a read.")
+            .meaning("The debt stands; asking again is a new disclosure.");
+        desk.answer(is_disclose, Err(unknown));
+        assert_screen!(desk);
+        desk.wait(1500);
+        assert!(desk.press("enter").is_empty(), "Enter goes back to the reasons, it asks for nothing");
+        assert!(desk.shows("► 2 Windows update"));
+    }
+
+    #[test]
+    fn sign_in_in_the_middle_of_a_disclosure_asks_for_nothing_by_itself() {
+        let mut desk = asking();
+        desk.hold(|request| *request == Request::SignIn);
+        desk.answer(is_disclose, Err(failure(Kind::SignIn, "Signed out.")));
+        assert!(desk.shows("Entra wants you to sign in again"));
+        desk.effects.clear();
+        let signed_in = crate::tui::tests::World::signed_in();
+        desk.answer(|request| *request == Request::SignIn, Ok(Outcome::SignedIn(signed_in)));
+        assert!(asked(&desk.effects).is_empty(), "{:?}", desk.effects);
+        assert!(desk.shows("► 2 Windows update"));
+    }
+
+    #[test]
+    fn put_aside_the_key_is_concealed_and_enter_shows_it() {
+        let mut desk = Desk::open();
+        desk.reach_stage();
+        desk.press("esc");
+        assert_screen!(desk);
+        desk.press("enter");
+        assert!(desk.shows("1 of 8"));
+    }
+
+    #[test]
+    fn dropped_by_its_timer_the_key_is_gone() {
+        let mut desk = Desk::open();
+        desk.reach_stage();
+        desk.wait(601_000);
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn parking_drops_the_digits_first() {
+        let mut desk = Desk::open();
+        desk.reach_stage();
+        let effects = desk.press("f4");
+        let asked = asked(&effects);
+        assert!(matches!(asked[0], Request::Stage(on) if on.what == crate::domain::event::Stage::Dropped));
+        assert!(matches!(asked[1], Request::ParkCall(_)));
+    }
 }

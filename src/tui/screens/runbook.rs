@@ -61,3 +61,19 @@ pub fn view(model: &Model, canvas: &mut Canvas, page: RunbookPage) {
     ];
     skeleton::foot(model, canvas, None, &hints);
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::tui::tests::{Desk, assert_screen};
+
+    #[test]
+    fn the_runbook_opens_at_the_current_step() {
+        let mut desk = Desk::in_call();
+        desk.press("f9");
+        assert_screen!(desk);
+        desk.press("down");
+        assert!(desk.shows("Take the number from the ticket"));
+        desk.press("7");
+        assert!(desk.shows("Copy the note into the ticket"));
+    }
+}

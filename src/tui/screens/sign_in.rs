@@ -121,7 +121,6 @@ pub fn code_came(model: &mut Model, code: DeviceCode) {
 
 /// `request` failed for want of a session: start a new sign-in, and ask a read again afterwards.
 pub fn renew(model: &mut Model, request: Request) {
-    model.session.signed_out = true;
     if !request.must_finish() && request != Request::SignIn {
         model.session.after.push(request);
     }
@@ -246,8 +245,11 @@ pub fn view(model: &Model, canvas: &mut Canvas) {
     match &model.session.state {
         SignIn::Code { code, until } => instructions(model, canvas, col, code, *until, qr_is_drawn(col)),
         SignIn::Failed(failure) => failed(canvas, failure),
-        SignIn::Starting | SignIn::Idle => {
+        SignIn::Starting => {
             canvas.put(10, col, Role::Text, &format!("{} Asking Entra for a code", model.spinner()));
+        }
+        SignIn::Idle => {
+            canvas.put(10, col, Role::Text, "Signing in was stopped.");
         }
     }
     if !model.debts.is_empty() || !model.calls.is_empty() {
@@ -462,7 +464,7 @@ mod tests {
         assert_screen!(desk);
         assert_eq!(asked(&desk.press("enter")), [&Request::Browse("https://microsoft.com/devicelogin".into())]);
         // Signed in again, the read goes out once more and the claim still stands.
-        let signed_in = desk.world.signed_in();
+        let signed_in = crate::tui::tests::World::signed_in();
         desk.effects.clear();
         desk.answer(is_sign_in, Ok(Outcome::SignedIn(signed_in)));
         assert!(matches!(asked(&desk.effects)[..], [Request::OpenDevice(_)]));

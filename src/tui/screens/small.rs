@@ -39,3 +39,43 @@ pub fn view(model: &Model, canvas: &mut Canvas) {
         canvas.put((row + 1).min(rows), margin, Role::Text, &quit);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::tui::{
+        Effect, Msg,
+        tests::{Desk, assert_screen},
+    };
+
+    fn shrunk(cols: u16, rows: u16) -> Desk {
+        let mut desk = Desk::in_call();
+        desk.send(Msg::Resize { cols, rows });
+        desk
+    }
+
+    #[test]
+    fn a_small_window_says_how_large_it_must_be() {
+        assert_screen!(shrunk(48, 8));
+    }
+
+    #[test]
+    fn a_tiny_window_still_says_it_and_how_to_leave() {
+        assert_screen!(shrunk(20, 5));
+    }
+
+    #[test]
+    fn a_window_of_one_row_does_not_panic() {
+        for (cols, rows) in [(1, 1), (80, 1), (1, 24), (3, 2)] {
+            let mut desk = shrunk(cols, rows);
+            desk.rows();
+            assert_eq!(desk.press("x enter f2"), []);
+        }
+    }
+
+    #[test]
+    fn in_a_small_window_only_quit_works() {
+        let mut desk = shrunk(48, 8);
+        assert_eq!(desk.press("enter tab v f2 f4"), []);
+        assert_eq!(desk.press("ctrl-q"), [Effect::Quit]);
+    }
+}

@@ -169,13 +169,9 @@ pub fn conceal(model: &mut Model, why: Why) {
 /// Shows the digits again. No new read.
 pub fn show(model: &mut Model) {
     let until = model.now.in_(model.setup.policy.conceal_after);
-    let looking = model.focused;
     if let Some(stage) = stage(model).filter(|stage| stage.has_digits() && !stage.is_shown()) {
-        // Without the focus, the key press came from nowhere.
-        if looking {
-            stage.sight = Sight::Shown { until };
-            tell(model, event::Stage::Shown);
-        }
+        stage.sight = Sight::Shown { until };
+        tell(model, event::Stage::Shown);
     }
 }
 
@@ -268,51 +264,281 @@ fn blocks(canvas: &mut Canvas, stage: &Stage, row: u16, left: u16) {
     }
 }
 
+/// What is wrong with the key, and below it a toast.
 fn notice(model: &Model, canvas: &mut Canvas, stage: &Stage, left: u16) {
     let row = canvas.rows() - 1;
     let faults = stage.disclosed.as_ref().map(|disclosed| disclosed.faults.as_slice()).unwrap_or_default();
-    let said = faults.iter().map(fault_words).collect::<Vec<_>>();
-    if let Some(first) = said.first() {
-        canvas.put(row - 1, left, Role::Warn, first);
-        if said.len() > 1 {
-            let others = faults.iter().skip(1).map(|fault| match fault {
-                Fault::Block(n) => format!("block {n}"),
-                Fault::Length(_) => "their number".into(),
-            });
-            canvas.put(row, left, Role::Warn, &format!("So do: {}.", others.collect::<Vec<_>>().join(", ")));
-        }
+    if !faults.is_empty() {
+        canvas.wrapped(row - 2, left, left + WIDTH, Role::Warn, &fault_words(faults), 2);
     }
-    if let Some(toast) = model.toast.as_ref().filter(|_| said.len() < 2) {
+    if let Some(toast) = &model.toast {
         canvas.put(row, left, toast.role, &toast.text);
     }
 }
 
-fn fault_words(fault: &Fault) -> String {
-    match fault {
-        Fault::Block(n) => {
-            format!("Block {n} fails Microsoft's check. Read it as it stands: it is what Entra holds.")
+fn fault_words(faults: &[Fault]) -> String {
+    let blocks: Vec<String> = faults
+        .iter()
+        .filter_map(|fault| match fault {
+            Fault::Block(n) => Some(n.to_string()),
+            Fault::Length(_) => None,
+        })
+        .collect();
+    let length = faults.iter().find_map(|fault| match fault {
+        Fault::Length(n) => Some(*n),
+        Fault::Block(_) => None,
+    });
+    match (length, blocks.as_slice()) {
+        (Some(n), _) => {
+            let are = if n == 1 { "There is 1 block" } else { &format!("There are {n} blocks") };
+            format!("{are} instead of {BLOCKS}. Read what stands here: it is what Entra holds.")
         }
-        Fault::Length(n) => {
-            format!("There are {n} blocks instead of {BLOCKS}. Read them as they stand: it is what Entra holds.")
+        (None, [one]) => {
+            format!("Block {one} fails Microsoft's check. Read it as it stands: it is what Entra holds.")
         }
+        (None, several) => format!(
+            "Blocks {} fail Microsoft's check. Read them as they stand: it is what Entra holds.",
+            several.join(", ")
+        ),
     }
 }
 
 fn hints(model: &Model, stage: &Stage) -> Vec<footer::Hint> {
     if stage.is_shown() {
         vec![
-            model.hint(Action::NextBlock, "next").unless(stage.block + 1 >= stage.blocks, "the last block"),
-            model.hint(Action::BlockBefore, "before").unless(stage.block == 0, "the first"),
+            model.hint(Action::NextBlock, "next").unless(stage.block + 1 >= stage.blocks, "last"),
+            model.hint(Action::BlockBefore, "before").unless(stage.block == 0, "first"),
             model.hint(Action::Conceal, "conceal"),
             model.hint(Action::InWindows, "Windows"),
             model.hint(Action::Help, "help"),
         ]
     } else {
         vec![
-            model.hint(Action::Conceal, "show").unless(!model.focused, "no focus"),
+            model.hint(Action::Conceal, "show"),
             model.hint(Action::InWindows, "Windows"),
             model.hint(Action::Back, "back"),
             model.hint(Action::Help, "help"),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::event::Stage as What,
+        tui::{
+            Effect, Msg,
+            tests::{Desk, asked, assert_screen},
+        },
+    };
+
+    fn staged() -> Desk {
+        let mut desk = Desk::open();
+        desk.reach_stage();
+        desk.effects.clear();
+        desk
+    }
+
+    /// What was recorded of the stage.
+    fn told(effects: &[Effect]) -> Vec<What> {
+        let on = |request: &&Request| match request {
+            Request::Stage(on) => Some(on.what),
+            _ => None,
+        };
+        asked(effects).iter().filter_map(on).collect()
+    }
+
+    /// Any block of the key, as it stands on screen.
+    fn shows_a_digit(desk: &Desk) -> bool {
+        let blocks: Vec<String> = desk.world.digits.split('-').map(str::to_owned).collect();
+        desk.rows().iter().any(|row| blocks.iter().any(|block| row.contains(block.as_str()))) || desk.shows("████")
+    }
+
+    #[test]
+    fn one_block_is_large_and_the_others_are_dim() {
+        let mut desk = staged();
+        desk.press("space space");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn showing_is_recorded() {
+        let mut desk = Desk::open();
+        desk.reach_reason();
+        assert_eq!(told(&desk.press("enter")), [What::Shown]);
+    }
+
+    #[test]
+    fn space_and_backspace_pace_and_stop_at_the_ends() {
+        let mut desk = staged();
+        desk.press("backspace");
+        assert!(desk.shows("1 of 8"));
+        desk.press("space space space space space space space space space");
+        assert!(desk.shows("8 of 8"));
+        desk.press("backspace");
+        assert!(desk.shows("7 of 8"));
+    }
+
+    #[test]
+    fn h_conceals_and_shows_again_without_asking_entra() {
+        let mut desk = staged();
+        let concealed = desk.press("h");
+        assert_eq!(told(&concealed), [What::Concealed]);
+        assert!(!shows_a_digit(&desk));
+        let shown = desk.press("h");
+        assert_eq!(told(&shown), [What::Shown]);
+        assert_eq!(asked(&shown).len(), 1, "only the record");
+        assert!(shows_a_digit(&desk));
+    }
+
+    #[test]
+    fn losing_the_focus_conceals() {
+        let mut desk = staged();
+        desk.press("space space");
+        desk.wait(228_000 - 110_000);
+        desk.send(Msg::Focus(false));
+        assert_screen!(desk);
+        assert!(!shows_a_digit(&desk));
+    }
+
+    #[test]
+    fn a_key_that_comes_while_nobody_looks_is_not_shown() {
+        let mut desk = Desk::open();
+        desk.hold(|request| matches!(request, Request::Disclose(_)));
+        desk.reach_reason();
+        desk.press("enter");
+        desk.send(Msg::Focus(false));
+        desk.effects.clear();
+        desk.release();
+        assert!(told(&desk.effects).is_empty());
+        assert!(!shows_a_digit(&desk));
+        assert_eq!(told(&desk.press("h")), [What::Shown]);
+    }
+
+    #[test]
+    fn help_conceals_and_so_does_every_page() {
+        for key in ["f1", "f2", "f3", "f6", "f9"] {
+            let mut desk = staged();
+            assert_eq!(told(&desk.press(key)), [What::Concealed], "{key}");
+            assert!(!shows_a_digit(&desk));
+            desk.press("esc");
+            assert!(desk.shows("Concealed: another page was open."), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_resize_conceals_and_a_small_window_shows_nothing() {
+        let mut desk = staged();
+        desk.send(Msg::Resize { cols: 48, rows: 8 });
+        assert_eq!(told(&desk.effects), [What::Concealed]);
+        assert_screen!(desk);
+        desk.send(Msg::Resize { cols: 80, rows: 24 });
+        assert!(desk.shows("Concealed: the window changed its size."));
+    }
+
+    #[test]
+    fn two_timers_conceal_and_then_drop() {
+        let mut desk = staged();
+        assert!(desk.shows("conceals in 2:00"));
+        desk.wait(119_000);
+        assert!(shows_a_digit(&desk));
+        desk.effects.clear();
+        desk.wait(2000);
+        assert_eq!(told(&desk.effects), [What::Concealed]);
+        assert!(desk.shows("Concealed: it was shown long enough."));
+        desk.effects.clear();
+        desk.wait(480_000);
+        assert_eq!(told(&desk.effects), [What::Dropped]);
+        assert!(!desk.model.call.as_ref().unwrap().stage.as_ref().unwrap().has_digits());
+    }
+
+    #[test]
+    fn showing_again_does_not_put_the_drop_off() {
+        let mut desk = staged();
+        for _ in 0..9 {
+            desk.press("h");
+            desk.wait(30_000);
+            desk.press("h");
+            desk.wait(30_000);
+        }
+        desk.wait(61_000);
+        assert!(!desk.model.call.as_ref().unwrap().stage.as_ref().unwrap().has_digits());
+    }
+
+    #[test]
+    fn timers_act_before_a_late_message_does() {
+        let mut desk = staged();
+        // The process slept: no tick came.
+        desk.pass(std::time::Duration::from_mins(11));
+        desk.send(Msg::Key(crate::tui::KeyPress { key: crokey::key!(space), repeat: false }));
+        assert!(!shows_a_digit(&desk));
+    }
+
+    #[test]
+    fn a_block_that_fails_the_check_is_read_as_it_stands() {
+        let mut desk = Desk::open();
+        desk.world.digits = desk.world.digits.replace("391402", "391403");
+        desk.reach_stage();
+        desk.press("space space space");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn a_key_of_odd_length_says_so() {
+        let mut desk = Desk::open();
+        desk.world.digits = "537284-04631x".into();
+        desk.reach_stage();
+        desk.press("space");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn a_row_that_could_not_be_written_afterwards_is_a_warning() {
+        let mut desk = Desk::open();
+        desk.hold(|request| matches!(request, Request::Disclose(_)));
+        desk.reach_reason();
+        desk.press("enter");
+        let mut disclosed = desk.world.disclosed();
+        disclosed.record_warning =
+            Some("That it was served could not be written down; that it was asked for is.".into());
+        let is_disclose: fn(&Request) -> bool = |request| matches!(request, Request::Disclose(_));
+        desk.answer(is_disclose, Ok(crate::domain::work::Outcome::Disclosed(disclosed)));
+        assert!(desk.shows("× That it was served could not be written down"));
+        assert!(shows_a_digit(&desk));
+    }
+
+    #[test]
+    fn on_a_large_window_the_digits_keep_their_size_in_the_middle() {
+        let mut desk = Desk::sized(160, 50);
+        desk.reach_stage();
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn in_ascii_the_digits_are_made_of_signs() {
+        let mut desk = staged();
+        desk.model.setup.glyphs = crate::tui::Glyphs::Ascii;
+        assert!(desk.rows().iter().all(|row| row.is_ascii()));
+        assert!(desk.shows("########"));
+    }
+
+    #[test]
+    fn the_digits_wake_the_desk_for_their_timers_alone() {
+        let mut desk = staged();
+        let left = desk.model.next_deadline(desk.now).unwrap().left(desk.now);
+        assert!(left <= std::time::Duration::from_secs(1) && !left.is_zero());
+        desk.press("w enter");
+        desk.wait(7000);
+        // What is left is the age of the list and of the debt, by the minute.
+        let left = desk.model.next_deadline(desk.now).unwrap().left(desk.now);
+        assert!(left > std::time::Duration::from_secs(5), "{left:?}");
+    }
+
+    #[test]
+    fn no_digit_is_in_debug_of_the_model() {
+        let desk = staged();
+        let debug = format!("{:?}", desk.model);
+        assert!(desk.world.digits.split('-').all(|block| !debug.contains(block)));
     }
 }

@@ -118,3 +118,61 @@ pub fn view(model: &Model, canvas: &mut Canvas, stop: &Stop) {
     hints.push(model.hint(Action::Help, "help"));
     skeleton::foot(model, canvas, None, &hints);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::work::Kind,
+        tui::tests::{Desk, asked, assert_screen, failure},
+    };
+
+    fn is_disclose(request: &Request) -> bool {
+        matches!(request, Request::Disclose(_))
+    }
+
+    fn full_disk() -> Failure {
+        failure(Kind::Record, "The disk is full: C:\\ProgramData\\keydesk\\ledger.db (error 112).")
+            .next("Free some space, then t.")
+    }
+
+    fn stopped() -> Desk {
+        let mut desk = Desk::open();
+        desk.hold(is_disclose);
+        desk.reach_reason();
+        desk.press("enter");
+        desk.answer(is_disclose, Err(full_disk()));
+        desk
+    }
+
+    #[test]
+    fn a_ledger_that_cannot_be_written_stops_everything() {
+        assert_screen!(stopped());
+    }
+
+    #[test]
+    fn t_goes_back_to_where_enter_asks_for_the_key() {
+        let mut desk = stopped();
+        assert!(desk.press("t").is_empty());
+        assert!(desk.shows("► 2 Windows update"));
+        assert!(matches!(asked(&desk.press("enter"))[..], [Request::Disclose(_)]));
+    }
+
+    #[test]
+    fn c_copies_what_a_colleague_needs() {
+        let mut desk = stopped();
+        let effects = desk.press("c");
+        let [Request::Copy(text)] = asked(&effects)[..] else { panic!("{effects:?}") };
+        assert!(text.contains("key 4F2B91C0, HVC-LT-0421, INC0048213, caller called back."), "{text}");
+    }
+
+    #[test]
+    fn a_call_that_cannot_be_opened_stops_too_and_t_asks_again() {
+        let mut desk = Desk::open();
+        desk.hold(|request| matches!(request, Request::OpenCall(_)));
+        desk.reach_caller();
+        desk.answer(|request| matches!(request, Request::OpenCall(_)), Err(full_disk()));
+        assert!(desk.shows("STOP"));
+        assert!(matches!(asked(&desk.press("t"))[..], [Request::OpenCall(_)]));
+    }
+}

@@ -95,10 +95,14 @@ pub fn act(model: &mut Model, action: Action) {
             desk.failure = None;
         }
         (Part::Reasons, Action::Up) => match form.reason {
-            None | Some(0) => form.part = Part::Ticket,
+            None | Some(0) => {
+                form.part = Part::Ticket;
+                desk.failure = None;
+            }
             Some(n) => form.reason = Some(n - 1),
         },
         (Part::Reasons, Action::GoOn) if deliberate => disclose(model),
+        (Part::Reasons, Action::GoOn) if form.reason.is_some() => model.let_go(),
         _ => {}
     }
 }
@@ -156,8 +160,8 @@ fn number(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
     let prefix = if filled_in { rule.prefix.as_str() } else { "" };
     let shown = format!("{prefix}{}", typed.to_uppercase());
     let cursor = cursor + prefix.chars().count();
-    let role = if focused { Role::Field } else { Role::Strong };
-    canvas.typed(10, 13, 31, role, &shown, focused.then_some(cursor));
+    let look = if focused { Role::Field } else { Role::Strong };
+    canvas.typed(10, 13, 31, look, &shown, focused.then_some(cursor));
     match form.read(rule) {
         Ok(_) => canvas.put(10, 45, Role::Ok, "√ fits the pattern"),
         Err(TicketError::Placeholder(_)) => canvas.put(10, 45, Role::Warn, "× a placeholder"),
@@ -197,7 +201,7 @@ fn record(model: &Model, canvas: &mut Canvas, desk: &CallDesk, row: u16) -> u16 
     canvas.fact(row, "Record", Role::Text, &said);
     canvas.put(row + 1, 13, Role::Text, "Written down before the key is asked for.");
     canvas.fact(row + 2, "Debt", Role::Text, "From then on this key is owed a replacement.");
-    row + 3
+    row + 4
 }
 
 fn notice(desk: &CallDesk) -> Option<(Role, String)> {
@@ -237,4 +241,157 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
     }
     hints.push(model.hint(Action::Help, "help"));
     hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::tests::{Desk, asked, assert_screen, failure};
+
+    fn at_ticket() -> Desk {
+        let mut desk = Desk::open();
+        desk.reach_ticket();
+        desk
+    }
+
+    fn is_disclose(request: &Request) -> bool {
+        matches!(request, Request::Disclose(_))
+    }
+
+    #[test]
+    fn the_prefix_stands_there_already() {
+        assert_screen!(at_ticket());
+    }
+
+    #[test]
+    fn a_letter_takes_the_place_of_the_prefix() {
+        let mut desk = at_ticket();
+        desk.type_text("ch");
+        assert!(desk.row(10).contains("Ticket    CH"));
+        desk.press("backspace backspace 0");
+        assert!(desk.row(10).contains("Ticket    INC0"));
+    }
+
+    #[test]
+    fn a_placeholder_is_refused_by_name() {
+        let mut desk = at_ticket();
+        desk.type_text("0000000");
+        desk.press("enter");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_says_what_one_looks_like() {
+        let mut desk = at_ticket();
+        desk.type_text("48213");
+        desk.press("enter");
+        assert!(desk.row(23).contains("INC48213 does not fit the pattern; a ticket looks like INC0048213."));
+    }
+
+    #[test]
+    fn ticket_and_reason_say_what_will_be_written_down() {
+        let mut desk = Desk::open();
+        desk.reach_reason();
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn enter_asks_for_the_key_only_with_a_chosen_reason() {
+        let mut desk = at_ticket();
+        desk.type_text("0048213");
+        desk.press("enter");
+        desk.wait(2000);
+        assert!(desk.press("enter").is_empty());
+        let effects = desk.press("9 2 enter");
+        let [Request::Disclose(disclose), ..] = asked(&effects)[..] else { panic!("{effects:?}") };
+        assert_eq!((disclose.reason.as_str(), disclose.same_ticket_confirmed), ("windows-update", false));
+    }
+
+    #[test]
+    fn enter_held_down_asks_for_nothing() {
+        let mut desk = Desk::open();
+        desk.reach_reason();
+        assert!(desk.repeat("enter").is_empty());
+    }
+
+    #[test]
+    fn a_ticket_used_for_another_device_wants_a_second_enter() {
+        let mut desk = at_ticket();
+        desk.type_text("0047790");
+        desk.press("enter 2 enter");
+        assert_screen!(desk);
+        desk.wait(1500);
+        let effects = desk.press("enter");
+        let [Request::Disclose(disclose), ..] = asked(&effects)[..] else { panic!("{effects:?}") };
+        assert!(disclose.same_ticket_confirmed);
+    }
+
+    #[test]
+    fn another_number_has_to_be_confirmed_anew() {
+        let mut desk = at_ticket();
+        desk.type_text("0047790");
+        desk.press("enter 1 enter up");
+        desk.press("backspace 1");
+        let effects = desk.press("enter 1 enter");
+        let [Request::Disclose(disclose), ..] = asked(&effects)[..] else { panic!("{effects:?}") };
+        assert_eq!((disclose.ticket.as_str(), disclose.same_ticket_confirmed), ("INC0047791", false));
+    }
+
+    #[test]
+    fn an_enter_that_follows_enter_too_soon_is_answered() {
+        let mut desk = Desk::open();
+        desk.reach_reason();
+        desk.press("esc enter enter");
+        assert!(desk.row(23).contains("Let go of Enter, then press it once more."));
+    }
+
+    #[test]
+    fn without_colour_marks_and_words_say_the_same() {
+        let mut desk = Desk::open();
+        desk.reach_reason();
+        desk.model.setup.colours = crate::tui::Colours::Mono;
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn a_limit_reached_is_a_refusal_over_the_card() {
+        let mut desk = Desk::open();
+        desk.hold(is_disclose);
+        desk.reach_reason();
+        desk.press("enter");
+        let limit = failure(
+            Kind::Refused,
+            "You have read 10 keys this hour, the limit. Hand the call over, or wait until 10:12.",
+        );
+        desk.answer(is_disclose, Err(limit));
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn a_role_that_may_not_read_says_which_one_may() {
+        let mut desk = Desk::open();
+        desk.hold(is_disclose);
+        desk.reach_reason();
+        desk.press("enter");
+        let refusal = failure(Kind::Refused, "Your role lists keys but may not read them.")
+            .next("Activate Helpdesk Administrator in PIM, then F5; or hand the call over.")
+            .with_request_id(Some("5f1c".into()));
+        desk.answer(is_disclose, Err(refusal));
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn at_120_by_40_the_card_stands_open_below() {
+        let mut desk = Desk::sized(120, 40);
+        desk.reach_ticket();
+        desk.type_text("0048213");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn at_200_by_60_it_stands_beside() {
+        let mut desk = Desk::sized(200, 60);
+        desk.reach_reason();
+        assert_screen!(desk);
+    }
 }

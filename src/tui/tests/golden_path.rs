@@ -60,7 +60,7 @@ fn enter_held_down_opens_at_most_the_call() {
 #[test]
 fn enter_held_down_does_not_reveal_even_where_the_terminal_cannot_tell() {
     let mut desk = Desk::open();
-    desk.to_reason();
+    desk.reach_reason();
     // Back to the ticket and forward again: now Enter follows Enter with a reason already chosen.
     desk.press("esc");
     let effects = desk.press("enter enter enter enter enter");
@@ -72,7 +72,7 @@ fn enter_held_down_does_not_reveal_even_where_the_terminal_cannot_tell() {
 #[test]
 fn enter_held_down_does_not_close_the_call() {
     let mut desk = Desk::open();
-    desk.to_stage();
+    desk.reach_stage();
     desk.press("w");
     assert!(desk.repeat("enter").is_empty());
     assert!(desk.shows("copy note"));

@@ -95,11 +95,11 @@ impl Desk {
     /// On the caller's screen of call 17.
     pub fn in_call() -> Self {
         let mut desk = Self::open();
-        desk.to_caller();
+        desk.reach_caller();
         desk
     }
 
-    pub fn to_caller(&mut self) -> &mut Self {
+    pub fn reach_caller(&mut self) -> &mut Self {
         self.type_text("4F2B91C0");
         self.wait(200);
         self.press("enter");
@@ -107,23 +107,23 @@ impl Desk {
     }
 
     /// The caller is verified.
-    pub fn to_ticket(&mut self) -> &mut Self {
-        self.to_caller();
+    pub fn reach_ticket(&mut self) -> &mut Self {
+        self.reach_caller();
         self.type_text("mara voss");
         self.press("enter tab 1 v");
         self
     }
 
     /// Ticket typed and reason chosen: one Enter from the key.
-    pub fn to_reason(&mut self) -> &mut Self {
-        self.to_ticket();
+    pub fn reach_reason(&mut self) -> &mut Self {
+        self.reach_ticket();
         self.type_text("0048213");
         self.press("enter 2");
         self
     }
 
-    pub fn to_stage(&mut self) -> &mut Self {
-        self.to_reason();
+    pub fn reach_stage(&mut self) -> &mut Self {
+        self.reach_reason();
         self.press("enter");
         self
     }

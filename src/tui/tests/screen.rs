@@ -25,18 +25,17 @@ pub fn picture(desk: &Desk) -> String {
     terminal.draw(|frame| view(&desk.model, frame)).unwrap();
     if terminal.backend().cursor_visible() {
         let position = terminal.backend().cursor_position();
-        cursor = Some((usize::from(position.x), usize::from(position.y)));
+        cursor = Some((position.x, position.y));
     }
     let buffer = terminal.backend().buffer();
     let mut out = String::new();
-    for (y, mut row) in rows(buffer).into_iter().enumerate() {
-        if let Some((x, _)) = cursor.filter(|(_, at)| *at == y) {
-            let width = unicode_width::UnicodeWidthStr::width(row.as_str());
-            if x >= width {
-                row.push_str(&" ".repeat(x - width));
-                row.push('_');
-            }
-        }
+    let mut marked = buffer.clone();
+    if let Some((x, y)) = cursor
+        && let Some(cell) = marked.cell_mut((x, y)).filter(|cell| cell.symbol() == " ")
+    {
+        cell.set_symbol("_");
+    }
+    for (y, row) in rows(&marked).into_iter().enumerate() {
         writeln!(out, "{:>2}|{row}", y + 1).unwrap();
     }
     out.push_str("--\n");

@@ -40,6 +40,7 @@ pub fn policy() -> Policy {
         |id: &str, label: &str, short: &str| Method { id: id.into(), label: label.into(), short: short.into() };
     Policy {
         ticket: TicketRule::new("INC[0-9]{7}", "INC", "INC0048213").unwrap(),
+        ticket_check: Vec::new(),
         reasons: vec![
             reason("firmware", "firmware or BIOS"),
             reason("windows-update", "Windows update"),
@@ -146,7 +147,7 @@ pub fn card(now: Timestamp) -> Card {
         duplicates: vec![Duplicate { device: stale, keys: 3 }, Duplicate { device: registered, keys: 0 }],
         verdict: Some(verdict),
         earlier: vec![Earlier {
-            at: "2026-10-21T09:00:00Z".parse().unwrap(),
+            at: "2026-10-25T09:00:00Z".parse().unwrap(),
             key: KeyId(Uuid::from_u128(7)),
             ticket: policy().ticket.read("0047001").unwrap(),
             reason: "Firmware update".into(),
@@ -241,7 +242,7 @@ impl World {
     /// What the tenant and the ledger would say.
     pub fn answer(&mut self, request: &Request) -> Result<Outcome, Failure> {
         Ok(match request {
-            Request::SignIn => Outcome::SignedIn(self.signed_in()),
+            Request::SignIn => Outcome::SignedIn(Self::signed_in()),
             Request::CatchUp => Outcome::CaughtUp(self.caught_up.clone()),
             Request::SyncIndex => Outcome::Listed(self.listing.clone()),
             Request::Find(asked) => Outcome::Found(self.find(&asked.query)),
@@ -291,6 +292,10 @@ impl World {
                 let debts = self.debts.clone();
                 Outcome::InWindows(call::Note { note: self.note(&call), call, debts })
             }
+            Request::CallNote(_) => {
+                let call = self.call.clone().unwrap();
+                Outcome::CallNote(call::Note { note: self.note(&call), call, debts: self.debts.clone() })
+            }
             Request::ParkCall(_) => {
                 self.calls.extend(self.call.take());
                 Outcome::Parked(self.calls.clone())
@@ -302,8 +307,7 @@ impl World {
             }
             Request::CloseCall(_) => Outcome::Closed(self.close()),
             Request::Calls => Outcome::Calls(self.calls.clone()),
-            Request::Debts => Outcome::Debts(self.debts.clone()),
-            Request::SettleDebt(_) => Outcome::Debts(self.debts.clone()),
+            Request::Debts | Request::SettleDebt(_) => Outcome::Debts(self.debts.clone()),
             Request::WrapUp => Outcome::WrappedUp,
             Request::Copy(_) => Outcome::Copied,
             Request::Browse(_) => Outcome::Browsed,
@@ -311,7 +315,7 @@ impl World {
         })
     }
 
-    pub fn signed_in(&self) -> SignedIn {
+    pub fn signed_in() -> SignedIn {
         let mut lights = Lights::default();
         lights.set(Feature::List, Light::Yes);
         lights.set(Feature::Reveal, Light::Unknown);
@@ -334,19 +338,11 @@ impl World {
         let mut on: Vec<_> = keys.iter().map(|found| found.key.device).collect();
         on.sort();
         on.dedup();
-        Found { keys_total: keys.len(), keys_devices: on.len(), keys, devices: Self::named(&self.devices, query) }
+        Found { keys_total: keys.len(), keys_devices: on.len(), keys, devices: named(&self.devices, query) }
     }
 
     fn look_up(&self, query: &Query) -> Found {
-        Found { devices: Self::named(&self.beyond, query), ..Found::default() }
-    }
-
-    fn named(devices: &[DeviceMatch], query: &Query) -> Vec<DeviceMatch> {
-        let Some(text) = query.text.as_ref().map(|text| text.to_lowercase()) else { return Vec::new() };
-        let fits = |found: &&DeviceMatch| {
-            found.device.name.raw().to_lowercase().contains(&text) || found.because.to_lowercase().contains(&text)
-        };
-        devices.iter().filter(fits).cloned().collect()
+        Found { devices: named(&self.beyond, query), ..Found::default() }
     }
 
     fn verify(&mut self, verify: &call::Verify) -> Outcome {
@@ -417,4 +413,12 @@ impl World {
         call.closed = Some(self.now);
         Closed { note: self.note(&call), call }
     }
+}
+
+fn named(devices: &[DeviceMatch], query: &Query) -> Vec<DeviceMatch> {
+    let Some(text) = query.text.as_ref().map(|text| text.to_lowercase()) else { return Vec::new() };
+    let fits = |found: &&DeviceMatch| {
+        found.device.name.raw().to_lowercase().contains(&text) || found.because.to_lowercase().contains(&text)
+    };
+    devices.iter().filter(fits).cloned().collect()
 }

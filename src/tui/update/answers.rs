@@ -60,7 +60,7 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
         }
         (_, Outcome::CallerRefused(closed)) => caller_refused(model, closed),
         (_, Outcome::Disclosed(disclosed)) => read::answered(model, Ok(disclosed)),
-        (_, Outcome::InWindows(note)) => in_windows(model, note),
+        (_, Outcome::InWindows(note) | Outcome::CallNote(note)) => in_windows(model, note),
         (_, Outcome::Parked(calls)) => {
             leave_call(model);
             model.calls = calls;
@@ -151,6 +151,15 @@ fn in_windows(model: &mut Model, note: Note) {
     }
 }
 
+/// The note says how the debts stand: it is written again when they change.
+fn renew_note(model: &mut Model) {
+    let is_stale =
+        |desk: &&CallDesk| desk.note.as_ref().is_some_and(|note| !note.debts.iter().eq(desk.debts(&model.debts)));
+    if let Some(call) = model.call.as_ref().filter(is_stale).map(|desk| desk.call.id) {
+        model.ask(Request::CallNote(call));
+    }
+}
+
 fn know(debts: &mut Vec<Debt>, debt: &Debt) {
     match debts.iter_mut().find(|known| known.id == debt.id) {
         Some(known) => known.clone_from(debt),
@@ -191,6 +200,7 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
             }
+            model.pages.clear();
             model.stop = Some(Stop { request, failure });
             return;
         }
@@ -229,6 +239,7 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
         },
         Request::NextCaller => model.incoming = None,
         Request::CatchUp
+        | Request::CallNote(_)
         | Request::Copy(_)
         | Request::Browse(_)
         | Request::SignIn
@@ -240,7 +251,10 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
 
 pub fn news(model: &mut Model, news: News) {
     match news {
-        News::Debts(debts) => model.debts = debts,
+        News::Debts(debts) => {
+            model.debts = debts;
+            renew_note(model);
+        }
         News::Debt(sentence) => model.toast(Role::Strong, printable(&sentence)),
         News::Listing(listing) => {
             model.listing = listing;

@@ -219,8 +219,15 @@ pub fn found(model: &mut Model, query: Query, found: Found) {
     }
     let nothing = found.keys_total == 0;
     model.find.found = Some((query, found));
-    let asks_entra = nothing && model.find.query.text.is_some() || whole_is_unknown(&model.find);
-    model.find.look_up_at = asks_entra.then(|| model.now.in_(LOOK_UP_AFTER));
+    let unknown = nothing && model.find.query.text.is_some() || whole_is_unknown(&model.find);
+    let asked = model.find.looked_up.as_ref().is_some_and(|(asked, _)| *asked == model.find.query)
+        || model.asks.any(|request| matches!(request, Request::LookUp(_)));
+    // The index may answer again as it grows; Entra is asked once.
+    if !unknown || asked {
+        model.find.look_up_at = None;
+    } else if model.find.look_up_at.is_none() {
+        model.find.look_up_at = Some(model.now.in_(LOOK_UP_AFTER));
+    }
     target_changed(model);
 }
 
@@ -240,6 +247,9 @@ pub fn looked_up(model: &mut Model, query: Query, found: Found) {
 /// Opens the target's device by itself after a moment; drops what was being opened for another.
 fn target_changed(model: &mut Model) {
     let wanted = model.find.wanted();
+    if let Some(card) = model.find.device.as_mut().and_then(|chosen| chosen.card.as_mut()) {
+        card.asked = wanted.as_ref().and_then(|open| open.asked);
+    }
     let opening = |request: &Request| matches!(request, Request::OpenDevice(open) if Some(open) == wanted.as_ref());
     if model.asks.any(opening) || model.find.target_card().is_some() {
         model.find.open_at = None;
@@ -250,7 +260,8 @@ fn target_changed(model: &mut Model) {
         let any = OpenDevice { device: crate::domain::device::NO_DEVICE, asked: None };
         model.forget(&Request::OpenDevice(any));
     }
-    model.find.open_at = wanted.map(|request| (model.now.in_(OPEN_AFTER), request));
+    let pending = model.find.open_at.take().filter(|(_, request)| Some(request) == wanted.as_ref());
+    model.find.open_at = pending.or_else(|| wanted.map(|request| (model.now.in_(OPEN_AFTER), request)));
 }
 
 /// The device is open.

@@ -251,6 +251,107 @@ fn a_failure_stands_over_the_card_and_goes_with_the_next_key(#[case] kind: Kind,
 }
 
 #[test]
+fn entra_is_asked_once_however_often_the_index_grows() {
+    let mut desk = Desk::open();
+    desk.type_text("mara.voss");
+    desk.wait(450);
+    desk.effects.clear();
+    for keys in 0..5 {
+        desk.news(News::Listing(Listing { keys, running: true, ..Listing::default() }));
+        desk.wait(500);
+    }
+    assert!(!asked(&desk.effects).iter().any(|request| looks_up(request)), "{:?}", desk.effects);
+}
+
+#[test]
+fn a_match_that_the_index_learns_of_later_appears_by_itself() {
+    let mut desk = Desk::open();
+    let known = std::mem::take(&mut desk.world.keys);
+    desk.type_text("4F2B91C0");
+    assert!(!desk.shows("One key on one device"));
+    desk.world.keys = known;
+    desk.news(News::Listing(Listing { keys: 3, running: true, ..Listing::default() }));
+    assert!(desk.shows("One key on one device. All eight heard."));
+}
+
+#[test]
+fn a_replacement_that_was_seen_is_said_and_stays_on_the_desk() {
+    let mut desk = Desk::open();
+    let now = desk.now.wall;
+    let mut paid =
+        debt(0x4F2B_91C0, "HVC-LT-0421", "0048213", Duration::from_mins(3), now, RotationState::Over { at: now });
+    let new_key = crate::domain::key_id::KeyId("5d20b8f3-6e1d-4c0b-9f7a-0b5d8b3c2a11".parse().unwrap());
+    paid.state =
+        crate::domain::debt::DebtState::Proved { grade: crate::domain::policy::Proof::Confirmed, new_key, at: now };
+    desk.news(News::Debts(vec![paid]));
+    desk.news(News::Debt("HVC-LT-0421: new key 5D20B8F3 seen, the debt is paid.".into()));
+    assert_screen!(desk);
+    desk.wait(7000);
+    assert!(desk.shows("√ HVC-LT-0421: New key 5D20B8F3 seen"));
+    assert!(!desk.row(23).contains("5D20B8F3"), "the notice has gone");
+}
+
+#[test]
+fn while_the_list_fills_a_missing_key_is_missing_so_far() {
+    let mut desk = Desk::open();
+    desk.news(News::Listing(Listing { keys: 41_300, running: true, ..Listing::default() }));
+    desk.type_text("4F2B91C7");
+    desk.wait(500);
+    assert_screen!(desk);
+}
+
+#[test]
+fn a_list_that_stopped_says_why_and_how_to_start_it_again() {
+    let mut desk = Desk::open();
+    desk.hold(|request| *request == Request::SyncIndex);
+    desk.press("f5");
+    let role = failure(Kind::Refused, "Your role may not list keys.").next("Ask for Helpdesk Administrator.");
+    desk.answer(|request| *request == Request::SyncIndex, Err(role));
+    assert_screen!(desk);
+}
+
+#[test]
+fn a_device_deleted_in_entra_still_opens() {
+    let mut desk = Desk::open();
+    desk.world.card.device = None;
+    desk.world.card.verdict = None;
+    desk.world.card.managed.clear();
+    desk.world.card.earlier.clear();
+    for found in &mut desk.world.keys {
+        found.device = None;
+    }
+    desk.type_text("4F2B");
+    assert!(desk.shows("not listed"));
+    desk.type_text("91C0");
+    desk.wait(200);
+    assert_screen!(desk);
+    assert!(
+        matches!(asked(&desk.press("enter"))[..], [Request::OpenCall(open)] if open.device_name.raw() == "deleted device")
+    );
+}
+
+#[test]
+fn a_device_without_keys_says_what_that_means() {
+    let mut desk = Desk::open();
+    desk.world.card.keys.clear();
+    desk.world.card.escrow = crate::domain::escrow::Escrow::Pending;
+    desk.type_text("HVC-LT-0421");
+    desk.wait(450);
+    desk.press("down 1");
+    assert_screen!(desk);
+}
+
+#[test]
+fn intune_that_could_not_be_asked_is_said_on_the_card() {
+    let mut desk = Desk::open();
+    desk.world.card.managed.clear();
+    desk.world.card.managed_failure = Some("Intune answered 403: your role may not read devices.".into());
+    desk.type_text("4F2B91C0");
+    desk.wait(200);
+    assert_screen!(desk);
+}
+
+#[test]
 fn a_stale_answer_is_dropped() {
     let mut desk = Desk::open();
     desk.hold(|request| matches!(request, Request::Find(_)));
@@ -272,8 +373,11 @@ fn calls_left_behind_and_what_recovery_did_stand_on_the_empty_desk() {
 }
 
 #[test]
-fn nothing_is_awaited_on_an_idle_desk() {
-    let desk = Desk::open();
+fn an_idle_desk_wakes_when_an_age_on_it_changes_and_an_empty_one_never() {
+    let mut desk = Desk::open();
+    let left = desk.model.next_deadline(desk.now).unwrap().left(desk.now);
+    assert!(left > Duration::from_secs(50) && left <= Duration::from_mins(1), "{left:?}");
+    desk.model.listing.complete_since = None;
     assert_eq!(desk.model.next_deadline(desk.now), None);
 }
 

@@ -6,7 +6,7 @@ use super::{
     super::{
         super::{
             call_desk::one_line,
-            canvas::{Canvas, wrap},
+            canvas::Canvas,
             footer::Hint,
             keymap::Action,
             model::Model,
@@ -24,12 +24,21 @@ use crate::domain::{
     age,
     foreign::printable,
     key_id::KeyPrefix,
+    moment::since,
     work::{
         Request,
         find::{DeviceMatch, KeyMatch},
     },
 };
 
+/// Where a key may be that Entra does not list.
+const MAYBE: [&str; 5] = [
+    "aka.ms/myrecoverykey on the screen: a personal account has it.",
+    "A unit your role does not list: Cloud Operations can look.",
+    "A hybrid laptop: only on-premises AD has it.",
+    "Device deleted in Entra, its keys with it.",
+    "No Key ID on the screen: it is not BitLocker.",
+];
 /// What was paid is shown for so long.
 const PROVED_FOR: Duration = Duration::from_hours(1);
 
@@ -55,9 +64,8 @@ fn say<'a>(model: &'a Model, target: Option<&Target>) -> Option<&'a str> {
     let aside = &model.runbook.aside;
     match target {
         Some(_) if find.missing() > 0 => Some(&aside.go_on),
-        Some(_) => None,
         None if is_not_found(model) => Some(&aside.not_found),
-        None => None,
+        Some(_) | None => None,
     }
 }
 
@@ -132,6 +140,9 @@ fn not_found_answer(model: &Model) -> (Role, String) {
         return (Role::Text, format!("{} Asking Entra for {what}. Esc stops.", model.spinner()));
     }
     match (find.reads_as_key(), &find.query.text) {
+        (Some(prefix), _) if model.listing.complete_since.is_none() => {
+            (Role::Text, format!("No key starts with {} so far: the list is still filling.", prefix.spoken()))
+        }
         (Some(prefix), _) => (Role::Warn, format!("No key starts with {}.", prefix.spoken())),
         (None, Some(text)) if find.looked_up.is_some() => {
             (Role::Warn, format!("No device, serial or user here is called {}.", printable(text)))
@@ -336,25 +347,22 @@ fn device_table(model: &Model, canvas: &mut Canvas, row: u16, last: u16, devices
 fn not_found(model: &Model, canvas: &mut Canvas) {
     let listing = &model.listing;
     let mut looked = match (listing.complete_since, listing.running) {
-        (Some(at), _) => format!("in the whole list, begun {}", age::ago(at, model.now.wall)),
+        (Some(at), _) => format!("in the whole list, {} old", age::short(since(at, model.now.wall))),
         (None, true) => format!("in {}, the list is still filling", age::count(listing.keys, "key")),
         (None, false) => "nowhere yet: there is no list".into(),
     };
     if model.find.looked_up.as_ref().is_some_and(|(query, _)| *query == model.find.query) {
-        looked += "; at Entra just now";
+        looked += "; Entra was asked just now";
     }
     canvas.fact(10, "Looked", Role::Text, &looked);
     if model.find.reads_as_key().is_none() {
         canvas.fact(12, "Next", Role::Text, "Type part of the name, the serial on the sticker, or the user.");
         return;
     }
-    const MAYBE: [&str; 5] = [
-        "aka.ms/myrecoverykey on the screen: a personal account has it.",
-        "A unit your role does not list: Cloud Operations can look.",
-        "A hybrid laptop: only on-premises AD has it.",
-        "Device deleted in Entra, its keys with it.",
-        "No Key ID on the screen: it is not BitLocker.",
-    ];
+    if listing.complete_since.is_none() {
+        canvas.fact(12, "Next", Role::Text, "Wait for the list, or type the name, serial or user: Entra is asked.");
+        return;
+    }
     canvas.put(12, 3, Role::Dim, "Maybe");
     for ((row, n), line) in (12..).zip(1..).zip(MAYBE) {
         canvas.put(row, 13, Role::Text, &format!("{n} {line}"));
@@ -365,9 +373,7 @@ fn not_found(model: &Model, canvas: &mut Canvas) {
 /// The caller of the call that just ended could not be verified.
 fn refused(model: &Model) -> Option<Prompt> {
     let closed = model.find.refused.as_ref()?;
-    let say = format!("Say “{}”", model.runbook.aside.not_verified);
-    let width = 67;
-    let mut lines = wrap(&say, width);
+    let mut lines = vec![format!("Say “{}”", model.runbook.aside.not_verified)];
     lines.push(format!("Call {} is closed, no key was read.", closed.call.number));
     Some(Prompt { label: "Refused".into(), lines, role: Role::Text })
 }
