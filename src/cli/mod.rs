@@ -63,7 +63,7 @@ struct Global {
     /// Client id of keydesk's app registration
     #[arg(long, env = "KEYDESK_CLIENT_ID", value_name = "ID", global = true)]
     client_id: Option<String>,
-    /// Colours; NO_COLOR means mono
+    /// Colours; `NO_COLOR` means mono
     #[arg(long, value_enum, global = true)]
     theme: Option<Theme>,
     /// ASCII instead of drawn glyphs
