@@ -335,7 +335,10 @@ pub struct Replacement {
 /// The best replacement for `debt` among `keys`, a fresh listing of the device it was paid on. `reported` is whether the laptop said
 /// that its rotation succeeded, or Entra logged the deletion of the disclosed key.
 pub fn replacement(debt: &Debt, keys: &[Key], reported: bool) -> Option<Replacement> {
-    let is_new = |key: &&Key| debt.known.iter().all(|known| known.id != key.id);
+    // The recorded set is that of the device the key was found on. On another object of the same laptop only a key stored after the
+    // disclosure is new; both times are Entra's.
+    let came_after = |key: &Key| key.device == debt.device || debt.entra_time.is_some_and(|made| key.escrowed > made);
+    let is_new = |key: &&Key| debt.known.iter().all(|known| known.id != key.id) && came_after(key);
     let fits =
         |key: &&Key| key.volume == debt.volume || key.volume == Volume::Unknown || debt.volume == Volume::Unknown;
     let newest = keys.iter().filter(is_new).filter(fits).max_by_key(|key| (key.volume == debt.volume, key.escrowed))?;
@@ -431,6 +434,19 @@ mod tests {
         let debt = debt(Volume::OperatingSystem, &[(1, Volume::OperatingSystem), (3, Volume::OperatingSystem)]);
         let keys = [key(1, Volume::OperatingSystem), key(3, Volume::OperatingSystem), key(4, Volume::FixedData)];
         assert_eq!(replacement(&debt, &keys, true), None);
+    }
+
+    #[test]
+    fn on_another_object_of_the_laptop_only_a_key_stored_after_the_disclosure_is_new() {
+        let mut debt = debt(Volume::OperatingSystem, &[(1, Volume::OperatingSystem)]);
+        let mut elsewhere = key(2, Volume::OperatingSystem);
+        elsewhere.device = DeviceId(Uuid::from_u128(9));
+        elsewhere.escrowed = "2026-11-20T09:00:00Z".parse().unwrap();
+        assert_eq!(replacement(&debt, &[elsewhere.clone()], true), None, "no time of Entra's to compare with");
+        debt.entra_time = Some("2026-11-20T09:00:00Z".parse().unwrap());
+        assert_eq!(replacement(&debt, &[elsewhere.clone()], true), None);
+        elsewhere.escrowed = "2026-11-20T09:00:01Z".parse().unwrap();
+        assert_eq!(replacement(&debt, &[elsewhere], true).unwrap().key, id(2));
     }
 
     #[test]

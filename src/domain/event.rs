@@ -96,9 +96,6 @@ pub enum Event {
     RotationTargeted {
         rotation: RotationId,
         target: Target,
-        /// Keys the target held before its debts were made, when it is another device than the one the key was found on: they prove
-        /// nothing.
-        known: Vec<KnownKey>,
     },
     /// Another rotation is under way for the same Intune object: it pays these debts too.
     RotationJoined {

@@ -43,7 +43,8 @@ pub(super) async fn check(command: &[String], ticket: &Ticket) -> Result<(), Fai
     Err(Failure::new(Kind::Refused, why).next("Type the number of the caller's ticket."))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

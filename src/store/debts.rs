@@ -174,19 +174,6 @@ pub(super) fn device_of(conn: &Connection, debt: DebtId) -> Result<DeviceId, TxE
         .ok_or_else(|| TxError::Row(format!("no debt {debt}")))
 }
 
-/// Adds keys that prove nothing to every open debt of a rotation.
-pub(super) fn add_known(conn: &Connection, rotation: RotationId, more: &[KnownKey]) -> Result<(), TxError> {
-    for debt in of_rotation(conn, rotation)? {
-        let mut known = debt.known;
-        known.extend(more.iter().filter(|key| !known.contains(key)).copied().collect::<Vec<_>>());
-        conn.execute(
-            "UPDATE debts SET known = ?2 WHERE id = ?1",
-            params![debt.id.to_string(), serde_json::to_string(&known)?],
-        )?;
-    }
-    Ok(())
-}
-
 fn read(row: &Row<'_>) -> Result<Debt, TxError> {
     let has_rotation = row.get::<_, Option<String>>("rotation_id")?.is_some();
     Ok(Debt {

@@ -90,12 +90,12 @@ pub(super) fn apply(
             }
             Ok(())
         }
-        Event::RotationTargeted { rotation, target, known } => {
+        Event::RotationTargeted { rotation, target } => {
             conn.execute(
                 "UPDATE rotations SET target = ?2, managed = ?3 WHERE id = ?1",
                 params![rotation.to_string(), serde_json::to_string(target)?, target.managed.to_string()],
             )?;
-            debts::add_known(conn, *rotation, known)
+            Ok(())
         }
         Event::RotationJoined { rotation, into } => {
             conn.execute(
