@@ -1,7 +1,7 @@
 //! The wiring: settings, policy, clock, stores and clients become one [`Desk`] that ops work on.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Instant,
 };
 
@@ -14,6 +14,7 @@ use crate::{
     domain::{
         capability::Lights,
         connection::Connection,
+        disclosure::Unwritten,
         event::Stamp,
         moment::Moment,
         policy::Policy,
@@ -83,6 +84,8 @@ pub struct Desk {
     changed: Notify,
     stamp: Stamp,
     callers: tokio::sync::Mutex<Option<Callers>>,
+    /// Outcomes the ledger could not take yet.
+    unwritten: Mutex<Vec<Unwritten>>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -147,6 +150,7 @@ impl Desk {
             changed: Notify::new(),
             stamp,
             callers: tokio::sync::Mutex::new(None),
+            unwritten: Mutex::default(),
         })
     }
 
@@ -227,6 +231,15 @@ impl Desk {
     /// Waits for [`Desk::debts_changed`].
     pub async fn until_debts_change(&self) {
         self.changed.notified().await;
+    }
+
+    /// Keeps an outcome until the ledger can be written again.
+    pub(crate) fn keep_unwritten(&self, unwritten: Unwritten) {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).push(unwritten);
+    }
+
+    pub(crate) fn take_unwritten(&self) -> Vec<Unwritten> {
+        std::mem::take(&mut *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn stamp(&self) -> Stamp {

@@ -245,13 +245,104 @@ async fn several_intune_objects_block_and_nothing_is_sent() {
 async fn a_key_on_an_old_object_is_paid_on_the_live_one_of_the_same_hardware() {
     let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
     let desk = desk(&tenant, home.path()).await;
-    // The stale twin of HVC-LT-0421 has an Intune object of its own in this scenario, which never checks in.
+    // The stale twin of HVC-LT-0421 has an Intune object of its own, which never checks in again.
     let call = verified_call(&desk, "9E0C4471").await;
     disclose(&desk, &call).await.unwrap();
     ops::rotate::send_for_call(&desk, call.id).await.unwrap();
-    let debts = ops::debts::list(&desk).await.unwrap();
-    assert!(debts[0].is_open());
-    assert!(!matches!(debts[0].rotation.as_ref().unwrap().state, RotationState::Held { .. }), "{debts:#?}");
+    let live = device_of(&desk, PREFIX);
+    let target = ops::debts::list(&desk).await.unwrap()[0].rotation.as_ref().unwrap().target.unwrap();
+    assert_eq!(target.device, live);
+    // The live object's own keys prove nothing; the one that comes now does.
+    let debts = follow(&desk, |debts| debts.iter().all(|debt| !debt.is_open())).await;
+    let DebtState::Proved { new_key, .. } = debts[0].state else { panic!("{debts:#?}") };
+    assert!(![PREFIX, "A1093C55", "E25B7F04"].contains(&new_key.short().as_str()));
+}
+
+#[tokio::test]
+async fn stopping_before_the_intent_asks_for_nothing_and_leaves_nothing() {
+    let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
+    let desk = desk(&tenant, home.path()).await;
+    let call = verified_call(&desk, PREFIX).await;
+    tenant.tenant().fault(fault(json!({"path": "recoveryKeys?", "kind": "stall", "seconds": 600.0})));
+    let cancel = CancellationToken::new();
+    let asking = Asking::new(|_| {}, cancel.clone());
+    let asked = tokio::spawn({
+        let (desk, call) = (Arc::clone(&desk), call.clone());
+        async move { ops::disclose::disclose(&desk, request(&call, TICKET), &asking).await }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    cancel.cancel();
+    let failure = asked.await.unwrap().unwrap_err();
+    assert_eq!(failure.kind, Kind::Cancelled);
+    assert_eq!(key_requests(&tenant).len(), 0);
+    assert_eq!(ops::debts::list(&desk).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_outcome_that_cannot_be_written_shows_the_key_with_a_warning_and_is_written_later() {
+    let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
+    let desk = desk(&tenant, home.path()).await;
+    let call = verified_call(&desk, PREFIX).await;
+    let other = rusqlite::Connection::open(home.path().join("ledger.db")).unwrap();
+    other
+        .execute_batch(
+            "CREATE TRIGGER full BEFORE INSERT ON ledger WHEN CAST(NEW.body AS TEXT) LIKE '%\"served\"%'
+             BEGIN SELECT RAISE(ABORT, 'no'); END;",
+        )
+        .unwrap();
+    let disclosed = disclose(&desk, &call).await.unwrap();
+    assert!(disclosed.record_warning.unwrap().contains("The intent is on record."));
+    other.execute_batch("DROP TRIGGER full").unwrap();
+    ops::rotate::send_for_call(&desk, call.id).await.unwrap();
+    let rows = desk.ledger().rows(1).unwrap();
+    assert!(rows.iter().any(|row| matches!(row.event, Event::Served { .. })));
+    assert_eq!(rotations(&tenant).len(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_to_write_after_the_request_never_says_that_nothing_has_left() {
+    let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
+    let desk = desk(&tenant, home.path()).await;
+    let call = verified_call(&desk, PREFIX).await;
+    tenant.tenant().fault(fault(json!({"path": "select=key", "kind": "reset", "served": true})));
+    let other = rusqlite::Connection::open(home.path().join("ledger.db")).unwrap();
+    other
+        .execute_batch(
+            "CREATE TRIGGER full BEFORE INSERT ON ledger WHEN CAST(NEW.body AS TEXT) LIKE '%\"unknown\"%'
+             BEGIN SELECT RAISE(ABORT, 'no'); END;",
+        )
+        .unwrap();
+    let failure = disclose(&desk, &call).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::Record);
+    assert!(failure.means.contains("Entra may have recorded a read"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_busy_intune_is_asked_again_and_no_person_is_needed() {
+    let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
+    let desk = desk(&tenant, home.path()).await;
+    let call = verified_call(&desk, PREFIX).await;
+    disclose(&desk, &call).await.unwrap();
+    let body = json!({"error": {"code": "TooManyRequests", "message": "Too many requests."}});
+    tenant.tenant().fault(fault(
+        json!({"path": "rotateBitLockerKeys", "kind": "status", "status": 429, "headers": {"Retry-After": "1"}, "body": body}),
+    ));
+    ops::rotate::send_for_call(&desk, call.id).await.unwrap();
+    assert!(!ops::debts::list(&desk).await.unwrap()[0].is_blocked());
+    follow(&desk, |debts| debts.iter().all(|debt| !debt.is_open())).await;
+    assert_eq!(rotations(&tenant).len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_open_at_a_living_desk_cannot_be_taken_by_another() {
+    let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
+    let first = desk(&tenant, home.path()).await;
+    let second = desk(&tenant, home.path()).await;
+    let call = verified_call(&first, PREFIX).await;
+    assert_eq!(ops::calls::list(&second).await.unwrap(), []);
+    assert!(ops::calls::resume(&second, call.id).await.unwrap_err().happened.contains("open at another desk"));
+    ops::calls::park(&first, call.id).await.unwrap();
+    assert_eq!(ops::calls::resume(&second, call.id).await.unwrap().id, call.id);
 }
 
 #[tokio::test]

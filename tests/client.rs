@@ -235,7 +235,7 @@ async fn a_rotation_runs_from_accepted_to_a_new_key() {
     let before = desk.graph.keys_of_device(device).await.unwrap().keys;
     let managed = desk.graph.managed_of_device(device).await.unwrap()[0].id;
     assert_eq!(desk.graph.managed(managed).await.unwrap().rotation, None);
-    assert!(desk.graph.rotate(managed).await.unwrap().request_id.is_some());
+    assert!(desk.graph.rotate(managed, Duration::from_secs(5)).await.unwrap().request_id.is_some());
     let pending = desk.graph.managed(managed).await.unwrap().rotation.unwrap();
     assert_eq!((pending.state, pending.error), (ActionState::Pending, 0));
     desk.tenant.tenant().advance(Duration::from_mins(30));
@@ -250,7 +250,7 @@ async fn a_rotation_that_fails_brings_its_hresult() {
     let desk = desk().await;
     let (_, device) = keys_beginning(&desk, "C70E55A1")[0];
     let managed = desk.graph.managed_of_device(device).await.unwrap()[0].id;
-    desk.graph.rotate(managed).await.unwrap();
+    desk.graph.rotate(managed, Duration::from_secs(5)).await.unwrap();
     desk.tenant.tenant().advance(Duration::from_mins(30));
     let failed = desk.graph.managed(managed).await.unwrap().rotation.unwrap();
     assert_eq!((failed.state, failed.error), (ActionState::Failed, -2_144_272_166));
@@ -259,7 +259,7 @@ async fn a_rotation_that_fails_brings_its_hresult() {
 #[tokio::test]
 async fn a_rotation_of_what_intune_does_not_know_is_refused() {
     let desk = desk().await;
-    let error = desk.graph.rotate(ManagedDeviceId(Uuid::from_u128(7))).await.unwrap_err();
+    let error = desk.graph.rotate(ManagedDeviceId(Uuid::from_u128(7)), Duration::from_secs(5)).await.unwrap_err();
     assert!(matches!(error, RotateError::Refused { status: 404, .. }), "{error:?}");
 }
 

@@ -122,6 +122,12 @@ pub enum Block {
     OnHold,
     /// A new key was seen, but it may be another drive's.
     Unsure { key: KeyId },
+    /// The Intune object the rotation was for is gone, or belongs to another Entra device now.
+    TargetGone,
+    /// Intune says that the action was cancelled.
+    Cancelled,
+    /// Sent long ago, and nothing came of it.
+    NothingCame,
     /// Something else was answered.
     Refused { status: u16, code: String },
 }
@@ -151,6 +157,8 @@ pub struct Debt {
     pub call: CallId,
     pub ticket: Ticket,
     pub since: Timestamp,
+    /// The tenant it is owed in; followed only while signed in there.
+    pub tenant: Option<Uuid>,
     pub state: DebtState,
     /// The device's key IDs and volumes before the disclosure: what is new later is measured against them.
     pub known: Vec<KnownKey>,
@@ -164,6 +172,12 @@ pub struct Debt {
 pub struct KnownKey {
     pub id: KeyId,
     pub volume: Volume,
+}
+
+impl KnownKey {
+    pub fn of(key: &Key) -> Self {
+        Self { id: key.id, volume: key.volume }
+    }
 }
 
 impl Debt {
@@ -236,7 +250,11 @@ impl Rotation {
     fn sentence(&self, now: Timestamp, zone: &TimeZone) -> String {
         match &self.state {
             RotationState::Held { until } => {
-                format!("Held until the caller is in Windows, or {} at the latest.", age::clock(*until, zone))
+                if *until > now {
+                    format!("Held until the caller is in Windows, or {} at the latest.", age::clock(*until, zone))
+                } else {
+                    format!("Due since {}; it goes out as soon as Intune can be asked.", age::clock(*until, zone))
+                }
             }
             RotationState::Sending { since: at } => {
                 format!("Being sent since {}; Intune's answer is not known yet.", age::clock(*at, zone))
@@ -295,6 +313,16 @@ impl Block {
                 "New key {} was seen, but several drives could own it. Compare it with the laptop, then waive this with a reason.",
                 key.short()
             ),
+            Self::TargetGone => {
+                "The laptop has left Intune, or was enrolled anew, since this was sent. t looks for it again and sends."
+                    .into()
+            }
+            Self::Cancelled => "Intune says that the replacement was cancelled there. t sends it again.".into(),
+            Self::NothingCame => {
+                "Sent two weeks ago, and no new key has come. Is the laptop still in use? t sends it again; \
+                                  if it is gone for good, waive this with a reason."
+                    .into()
+            }
             Self::Refused { status, code } => {
                 format!("Intune refused ({status}, {code}). Nothing was sent. Wait a little, then: t try again.")
             }
@@ -410,6 +438,7 @@ mod tests {
             call: CallId::new(),
             ticket: serde_json::from_str("\"INC0048213\"").unwrap(),
             since: Timestamp::UNIX_EPOCH,
+            tenant: None,
             state: DebtState::Owed,
             known: known.iter().map(|&(n, volume)| KnownKey { id: id(n), volume }).collect(),
             entra_time: None,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    call::{CallId, DisclosureId},
+    call::{CallId, DisclosureId, Verification},
     caller::Claim,
     debt::{Block, DebtId, InstanceId, KnownKey, RotationId, Target},
     device::DeviceId,
@@ -65,6 +65,7 @@ pub enum Event {
         disclosure: DisclosureId,
         rotation: RotationId,
         held_until: Timestamp,
+        status: u16,
         request_id: Option<String>,
         /// Blocks that fail the check, from 1.
         faults: Vec<usize>,
@@ -114,10 +115,11 @@ pub enum Event {
         /// Found in Intune's own list at a later look, not answered to us.
         found: bool,
     },
-    /// Certainly not sent after all: held again.
+    /// Held again, to be sent by then.
     RotationReturned {
         rotation: RotationId,
         until: Timestamp,
+        why: Return,
     },
     /// The laptop says that it is done.
     RotationReported {
@@ -156,6 +158,16 @@ pub enum Event {
     },
 }
 
+/// Why a rotation is held again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Return {
+    /// The request certainly did not begin.
+    NotSent,
+    /// It was done before one of its debts was made: it cannot pay that one.
+    DoneTooEarly,
+}
+
 /// Everything a disclosure is for, and the debt it makes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
@@ -169,6 +181,8 @@ pub struct Intent {
     /// The policy's reason id, and its words.
     pub reason: String,
     pub reason_words: String,
+    /// How the caller was verified.
+    pub verification: Verification,
     /// The device's keys just before, on Entra's word.
     pub known: Vec<KnownKey>,
     /// Entra's own clock when they were listed (`Date`).

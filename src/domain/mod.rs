@@ -8,6 +8,7 @@ pub mod connection;
 pub mod debt;
 pub mod device;
 pub mod digest;
+pub mod disclosure;
 pub mod escrow;
 pub mod event;
 pub mod foreign;

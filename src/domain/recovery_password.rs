@@ -81,6 +81,16 @@ pub enum Fault {
     Length(usize),
 }
 
+impl Fault {
+    /// The block that fails, if it is a block.
+    pub fn block(self) -> Option<usize> {
+        match self {
+            Self::Block(n) => Some(n),
+            Self::Length(_) => None,
+        }
+    }
+}
+
 /// Six digits, divisible by 11, at most 720885.
 /// Source: Microsoft, "BitLocker recovery password details" (`si_team` archive): each block is a 16-bit number times 11.
 pub fn is_valid_block(digits: &str) -> bool {

@@ -170,6 +170,9 @@ pub enum RotateError {
     /// Certainly not begun.
     #[error("Intune refused: {}.", status_words(*.status, .code))]
     Refused { status: u16, code: String, request_id: Option<String> },
+    /// Certainly not begun: Intune has too much to do.
+    #[error("Intune asks us to wait.")]
+    NotServed { retry_after: Option<Duration>, request_id: Option<String> },
     /// Certainly never arrived.
     #[error("Not sent: {why}")]
     NotSent { why: String },
@@ -184,7 +187,9 @@ pub enum RotateError {
 impl RotateError {
     pub fn request_id(&self) -> Option<&str> {
         match self {
-            Self::Refused { request_id, .. } | Self::Uncertain { request_id, .. } => request_id.as_deref(),
+            Self::Refused { request_id, .. }
+            | Self::NotServed { request_id, .. }
+            | Self::Uncertain { request_id, .. } => request_id.as_deref(),
             Self::NotSent { .. } => None,
             Self::SignIn(error) => error.request_id(),
         }
@@ -194,9 +199,8 @@ impl RotateError {
         let Envelope { code, request_id } = Envelope::read(answer);
         match answer.status {
             401 => Self::SignIn(not_accepted(request_id)),
-            status if (300..500).contains(&status) || was_not_served(answer) => {
-                Self::Refused { status, code, request_id }
-            }
+            _ if was_not_served(answer) => Self::NotServed { retry_after: answer.retry_after, request_id },
+            status if (300..500).contains(&status) => Self::Refused { status, code, request_id },
             status => Self::Uncertain { why: status_words(status, &code), request_id },
         }
     }

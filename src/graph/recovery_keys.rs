@@ -102,6 +102,13 @@ struct Inner {
     key: Option<SecretString>,
 }
 
+impl Listed {
+    /// Every row, under whichever device Entra files it.
+    pub fn all(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().chain(&self.elsewhere)
+    }
+}
+
 impl Graph {
     /// The keys of one device. A device Entra does not know has none.
     pub async fn keys_of_device(&self, device: DeviceId) -> Result<Listed, GraphError> {

@@ -1,6 +1,8 @@
 //! The one thing that is changed: a device's keys are replaced.
 //! Source: beta `managedDevices/{id}/rotateBitLockerKeys`, no body, 204. It is in no released edition.
 
+use std::time::Duration;
+
 use super::{Ask, Edition, Graph, RotateError};
 use crate::{
     domain::{capability::Feature, device::ManagedDeviceId},
@@ -14,12 +16,14 @@ pub struct Accepted {
 }
 
 impl Graph {
-    /// Asks Intune to replace the keys of this device. Sent again only where Intune says that it did nothing.
-    pub async fn rotate(&self, device: ManagedDeviceId) -> Result<Accepted, RotateError> {
+    /// Asks Intune to replace the keys of this device: once, and given up after `within`, so that whoever comes to look later can be
+    /// sure that nothing of it is still on its way.
+    pub async fn rotate(&self, device: ManagedDeviceId, within: Duration) -> Result<Accepted, RotateError> {
         let id = device.to_string();
         let url = self.url(Edition::Beta, &["deviceManagement", "managedDevices", &id, "rotateBitLockerKeys"]);
-        let ask = Ask::post(Feature::Rotate, url).repeat(Repeat::NotServed).telling();
-        let answer = self.send(ask).await?;
+        let ask = Ask::post(Feature::Rotate, url).repeat(Repeat::Never).telling();
+        let late = || RotateError::Uncertain { why: "no answer came in time".into(), request_id: None };
+        let answer = tokio::time::timeout(within, self.send(ask)).await.map_err(|_| late())??;
         if answer.is_success() {
             Ok(Accepted { request_id: answer.request_id })
         } else {

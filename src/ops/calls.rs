@@ -79,19 +79,28 @@ pub async fn in_windows(desk: &Desk, call: CallId) -> Result<(), Failure> {
 pub async fn park(desk: &Desk, call: CallId) -> Result<Vec<Call>, Failure> {
     desk.record(move |pen| {
         must_be_open(pen.conn(), call)?;
-        pen.append(Some(call), &Event::CallParked)?;
-        unfinished(pen.conn())
+        pen.append(Some(call), &Event::CallParked)
     })
-    .await
+    .await?;
+    list(desk).await
 }
 
 /// Takes a parked call up again.
 pub async fn resume(desk: &Desk, call: CallId) -> Result<Call, Failure> {
+    let (folder, own) = (desk.paths.instances(), desk.instance.id);
     desk.record(move |pen| {
         let before = known(pen.conn(), call)?;
         match before.state {
             CallState::Parked => pen.append(Some(call), &Event::CallResumed).map(drop)?,
-            CallState::Open => {}
+            CallState::Open => {
+                let holder = calls::holder(pen.conn(), call)?;
+                if holder.is_some_and(|holder| holder != own && instance::is_alive(&folder, holder)) {
+                    return Err(TxError::Conflict(format!("Call {} is open at another desk.", before.number)));
+                }
+                if holder != Some(own) {
+                    pen.append(Some(call), &Event::CallResumed)?;
+                }
+            }
             CallState::Closed => return Err(TxError::Conflict("This call is closed already.".into())),
         }
         known(pen.conn(), call)
@@ -124,9 +133,16 @@ pub async fn note(desk: &Desk, call: CallId) -> Result<ask::Note, Failure> {
     Ok(ask::Note { call: folded, debts: owed, note })
 }
 
-/// The calls not closed yet.
+/// The calls not closed yet, those open at other living desks left out.
 pub async fn list(desk: &Desk) -> Result<Vec<Call>, Failure> {
-    desk.read(unfinished).await
+    let (folder, own) = (desk.paths.instances(), desk.instance.id);
+    desk.read(move |conn| {
+        let elsewhere =
+            |call: &Call, holder| call.state == CallState::Open && holder != own && instance::is_alive(&folder, holder);
+        let all = calls::unfinished(conn)?.into_iter();
+        Ok(all.filter(|(call, holder)| !elsewhere(call, *holder)).map(|(call, _)| call).collect())
+    })
+    .await
 }
 
 /// What was left from before. Closes intents of desks that died as *unknown*, and parks the calls they left open.
@@ -149,10 +165,6 @@ pub async fn catch_up(desk: &Desk) -> Result<ask::CaughtUp, Failure> {
 async fn closing(desk: &Desk, call: CallId) -> Result<ask::Closed, Failure> {
     let work::call::Note { call, note, .. } = note(desk, call).await?;
     Ok(ask::Closed { call, note })
-}
-
-fn unfinished(conn: &rusqlite::Connection) -> Result<Vec<Call>, TxError> {
-    Ok(calls::unfinished(conn)?.into_iter().map(|(call, _)| call).collect())
 }
 
 /// The call, which must exist.

@@ -50,7 +50,8 @@ pub async fn settle(desk: &Desk, request: Settle) -> Result<Vec<Debt>, Failure> 
                     Some(rotation) if owed_is_unsent(&rotation) => {
                         pen.append(None, &Event::RotationBlocked { rotation: rotation.id, why: Block::OnHold })
                     }
-                    _ => Err(TxError::Conflict("The replacement is sent already: it cannot be held.".into())),
+                    Some(_) => Err(TxError::Conflict("The replacement is sent already: it cannot be held.".into())),
+                    None => Err(TxError::Conflict("Nothing is going to be sent for this yet.".into())),
                 }
             })
             .await?;
@@ -59,6 +60,11 @@ pub async fn settle(desk: &Desk, request: Settle) -> Result<Vec<Debt>, Failure> 
             let rotation = desk
                 .record(move |pen| {
                     let owed = open_debt(pen.conn(), debt)?;
+                    if owed.rotation.as_ref().is_some_and(|rotation| !owed_is_unsent(rotation)) {
+                        return Err(TxError::Conflict(
+                            "The replacement is under way already: wait for the laptop.".into(),
+                        ));
+                    }
                     let rotation = owed.rotation.map_or_else(RotationId::new, |rotation| rotation.id);
                     pen.append(None, &Event::RotationHeld { rotation, until: pen.at(), debts: vec![debt] })?;
                     Ok(rotation)

@@ -12,8 +12,10 @@ use crate::{
     desk::{Desk, Seat},
     domain::{
         age,
-        call::{Call, CallId, DisclosureId},
+        call::{Call, CallId, DisclosureId, Verification},
         debt::{DebtId, KnownKey, RotationId},
+        device::DeviceId,
+        disclosure::{Outcome, Unwritten},
         event::{Event, Intent},
         key_id::{KeyId, SPOKEN_LENGTH},
         moment::later,
@@ -38,13 +40,25 @@ const CANCEL_MARGIN: Duration = Duration::from_millis(100);
 /// Discloses the call's key.
 pub async fn disclose(desk: &Desk, request: Request, asking: &Asking) -> Result<Disclosed, Failure> {
     let seat = desk.seat()?;
-    let plan = check(desk, &seat, &request).await?;
-    let intent = list(&seat, plan).await?;
+    // Until the intent is written nothing has left: the technician may stop at any moment.
+    let prepare = async {
+        let plan = check(desk, &seat, &request).await?;
+        list(&seat, plan, asking).await
+    };
+    let intent = tokio::select! {
+        biased;
+        () = asking.cancelled() => return Err(stopped()),
+        intent = prepare => intent?,
+    };
     let (call, disclosure) = (request.call, intent.disclosure);
     record_intent(desk, &seat, call, intent.clone(), request.same_ticket_confirmed).await?;
     asking.tell(Progress::Recorded);
     let answer = ask(&seat, intent.key, disclosure, asking).await;
     record_outcome(desk, call, &intent, answer).await
+}
+
+fn stopped() -> Failure {
+    Failure::new(Kind::Cancelled, "You stopped. The key was not asked for.").next("Your entries stand.")
 }
 
 /// Records what happened on the stage.
@@ -58,6 +72,7 @@ pub async fn on_stage(desk: &Desk, request: OnStage) -> Result<(), Failure> {
 struct Plan {
     call: Call,
     key: KeyId,
+    verification: Verification,
     ticket: Ticket,
     reason: Reason,
 }
@@ -76,15 +91,15 @@ async fn check(desk: &Desk, seat: &Seat, request: &Request) -> Result<Plan, Fail
             format!("{} of the key ID are still to hear.", age::count(missing, "character")),
         ));
     }
-    if call.verification.is_none() {
+    let Some(verification) = call.verification.clone() else {
         return Err(Failure::new(Kind::Refused, "The caller is not verified yet."));
-    }
+    };
     let ticket = desk.policy.ticket.read(&request.ticket).map_err(|e| Failure::new(Kind::Usage, e.to_string()))?;
     let reason =
         desk.policy.reason(&request.reason).cloned().ok_or_else(|| unknown_reason(&desk.policy, &request.reason))?;
     within_limits(desk, seat).await?;
     super::ticket_check::check(&desk.policy.ticket_check, &ticket).await?;
-    Ok(Plan { call, key: request.key, ticket, reason })
+    Ok(Plan { call, key: request.key, verification, ticket, reason })
 }
 
 fn unknown_reason(policy: &Policy, said: &str) -> Failure {
@@ -129,9 +144,9 @@ fn over_limit(limit: Limit, zone: &jiff::tz::TimeZone) -> Failure {
 }
 
 /// Step 2: the device's keys as Entra lists them now. What is new later is measured against this set, on Entra's clock.
-async fn list(seat: &Seat, plan: Plan) -> Result<Intent, Failure> {
-    let listed = seat.graph.keys_of_device(plan.call.device).await?;
-    let Some(key) = listed.keys.iter().find(|key| key.id == plan.key) else {
+async fn list(seat: &Seat, plan: Plan, asking: &Asking) -> Result<Intent, Failure> {
+    let listed = seat.graph.with_waiting(asking.on_wait()).keys_of_device(plan.call.device).await?;
+    let Some(key) = listed.all().find(|key| key.id == plan.key) else {
         return Err(Failure::new(
             Kind::NotFound,
             format!("Entra no longer lists {} for this device.", plan.key.short()),
@@ -149,7 +164,8 @@ async fn list(seat: &Seat, plan: Plan) -> Result<Intent, Failure> {
         ticket: plan.ticket,
         reason: plan.reason.id,
         reason_words: plan.reason.label,
-        known: listed.keys.iter().map(|key| KnownKey { id: key.id, volume: key.volume }).collect(),
+        verification: plan.verification,
+        known: listed.all().map(KnownKey::of).collect(),
         entra_time: listed.entra_time,
     })
 }
@@ -230,93 +246,117 @@ async fn record_outcome(
     answer: Result<Revealed, RevealError>,
 ) -> Result<Disclosed, Failure> {
     let disclosure = intent.disclosure;
+    let unwritten = Unwritten { call, disclosure, device: intent.device, outcome: outcome_of(&answer) };
+    let recorded = write(desk, unwritten).await;
+    desk.debts_changed();
+    let warning = recorded.err().map(|failure| failure.happened);
     match answer {
-        Ok(revealed) => {
-            let faults = revealed.password.faults();
-            let blocks = faults.iter().filter_map(|fault| match fault {
-                Fault::Block(n) => Some(*n),
-                Fault::Length(_) => None,
-            });
-            let recorded = record_served(desk, call, intent, revealed.request_id, blocks.collect()).await;
-            desk.debts_changed();
-            Ok(Disclosed {
-                disclosure,
-                password: revealed.password,
-                faults,
-                at: desk.clock.now(),
-                record_warning: recorded.err().map(|failure| {
-                    format!("The outcome could not be written down ({}) The intent is on record.", failure.happened)
-                }),
-            })
+        Ok(revealed) => Ok(Disclosed {
+            disclosure,
+            faults: revealed.password.faults(),
+            password: revealed.password,
+            at: desk.clock.now(),
+            record_warning: warning
+                .map(|why| format!("The outcome is not written down yet ({why}) The intent is on record.")),
+        }),
+        Err(error) => Err(match warning {
+            // The request has left, whatever came of it.
+            Some(why) => Failure::new(Kind::Record, why)
+                .meaning("The key was asked for, and Entra may have recorded a read. The intent is on record.")
+                .next("Free some space or close the other desk; it is written as soon as it can be."),
+            None => failure_of(error),
+        }),
+    }
+}
+
+fn outcome_of(answer: &Result<Revealed, RevealError>) -> Outcome {
+    match answer {
+        Ok(revealed) => Outcome::Served {
+            status: revealed.status,
+            request_id: revealed.request_id.clone(),
+            faults: revealed.password.faults().into_iter().filter_map(Fault::block).collect(),
+        },
+        Err(RevealError::Refused { status, code, request_id, .. }) => {
+            Outcome::Refused { status: *status, code: code.clone(), request_id: request_id.clone() }
         }
-        Err(RevealError::Refused { status, code, words, request_id }) => {
-            let (code_kept, id) = (code.clone(), request_id.clone());
-            desk.record(move |pen| {
-                pen.append(Some(call), &Event::Refused { disclosure, status, code: code_kept, request_id: id })
-            })
-            .await?;
-            desk.debts_changed();
-            Err(refused(status, &code, words).with_request_id(request_id))
+        // No token, or one that Graph did not accept: nothing was handed out.
+        Err(RevealError::SignIn(error)) => Outcome::Refused {
+            status: error.request_id().map(|_| 401),
+            code: "signed-out".into(),
+            request_id: error.request_id().map(ToOwned::to_owned),
+        },
+        Err(RevealError::WithoutKey { status, .. }) => {
+            Outcome::Unknown { why: format!("answered {status} without a key") }
         }
-        Err(RevealError::SignIn(error)) => {
-            // No token, so no request: certainly nothing was handed out.
-            let code = "signed-out".to_owned();
-            desk.record(move |pen| {
-                pen.append(Some(call), &Event::Refused { disclosure, status: None, code, request_id: None })
-            })
-            .await?;
-            desk.debts_changed();
-            Err(error.into())
-        }
-        Err(RevealError::WithoutKey { status, request_id }) => {
-            let why = format!("answered {status} without a key");
-            record_unknown(desk, call, intent, why).await?;
-            Err(Failure::new(Kind::Uncertain, "Entra answered, but without the key. It may have recorded a read.")
-                .meaning("The debt stands.")
-                .next("Asking again is a new disclosure.")
-                .with_request_id(request_id))
-        }
-        Err(RevealError::Unknown { why, request_id }) => {
-            record_unknown(desk, call, intent, why).await?;
-            Err(Failure::new(Kind::Uncertain, "No answer came from Entra. It may have recorded a read.")
-                .meaning("The debt stands;")
-                .next("asking again is a new disclosure.")
-                .with_request_id(request_id))
+        Err(RevealError::Unknown { why, .. }) => Outcome::Unknown { why: why.clone() },
+    }
+}
+
+/// Writes an outcome; one that cannot be written is kept, and written with the next that can.
+async fn write(desk: &Desk, unwritten: Unwritten) -> Result<(), Failure> {
+    let delay = desk.policy.rotation_delay;
+    let kept = unwritten.clone();
+    let Unwritten { call, disclosure, device, outcome } = unwritten;
+    let written = desk
+        .record(move |pen| {
+            let held_until = later(pen.at(), delay);
+            let event = match outcome {
+                Outcome::Refused { status, code, request_id } => {
+                    Event::Refused { disclosure, status, code, request_id }
+                }
+                Outcome::Served { status, request_id, faults } => {
+                    let rotation = rotation_for(pen.conn(), device)?;
+                    Event::Served { disclosure, rotation, held_until, status, request_id, faults }
+                }
+                Outcome::Unknown { why } => {
+                    let rotation = rotation_for(pen.conn(), device)?;
+                    Event::Unknown { disclosure, rotation, held_until, why }
+                }
+            };
+            pen.append(Some(call), &event)
+        })
+        .await;
+    match written {
+        Ok(_) => Ok(()),
+        // Another desk took this one for dead and closed the intent: there is nothing left to write.
+        Err(failure) if failure.kind != Kind::Record => Err(failure),
+        Err(failure) => {
+            desk.keep_unwritten(kept);
+            Err(failure)
         }
     }
 }
 
-async fn record_served(
-    desk: &Desk,
-    call: CallId,
-    intent: &Intent,
-    request_id: Option<String>,
-    faults: Vec<usize>,
-) -> Result<(), Failure> {
-    let (disclosure, device, delay) = (intent.disclosure, intent.device, desk.policy.rotation_delay);
-    desk.record(move |pen| {
-        let rotation = rotation_for(pen.conn(), device)?;
-        let held_until = later(pen.at(), delay);
-        pen.append(Some(call), &Event::Served { disclosure, rotation, held_until, request_id, faults })
-    })
-    .await?;
-    Ok(())
+/// Writes the outcomes that could not be written before.
+pub async fn write_unwritten(desk: &Desk) {
+    for unwritten in desk.take_unwritten() {
+        if let Err(failure) = write(desk, unwritten).await {
+            tracing::error!(%failure, "an outcome is still not written");
+        }
+    }
 }
 
-async fn record_unknown(desk: &Desk, call: CallId, intent: &Intent, why: String) -> Result<(), Failure> {
-    let (disclosure, device, delay) = (intent.disclosure, intent.device, desk.policy.rotation_delay);
-    desk.record(move |pen| {
-        let rotation = rotation_for(pen.conn(), device)?;
-        let held_until = later(pen.at(), delay);
-        pen.append(Some(call), &Event::Unknown { disclosure, rotation, held_until, why })
-    })
-    .await?;
-    desk.debts_changed();
-    Ok(())
+fn failure_of(error: RevealError) -> Failure {
+    let request_id = error.request_id().map(ToOwned::to_owned);
+    let failure = match error {
+        RevealError::Refused { status, code, words, .. } => refused(status, &code, words),
+        RevealError::SignIn(error) => return error.into(),
+        RevealError::WithoutKey { .. } => {
+            Failure::new(Kind::Uncertain, "Entra answered, but without the key. It may have recorded a read.")
+                .meaning("The debt stands.")
+                .next("Asking again is a new disclosure.")
+        }
+        RevealError::Unknown { .. } => {
+            Failure::new(Kind::Uncertain, "No answer came from Entra. It may have recorded a read.")
+                .meaning("The debt stands;")
+                .next("asking again is a new disclosure.")
+        }
+    };
+    failure.with_request_id(request_id)
 }
 
 /// One held rotation a device serves all its debts.
-fn rotation_for(conn: &rusqlite::Connection, device: crate::domain::device::DeviceId) -> Result<RotationId, TxError> {
+fn rotation_for(conn: &rusqlite::Connection, device: DeviceId) -> Result<RotationId, TxError> {
     Ok(debts::held_for_device(conn, device)?.unwrap_or_else(RotationId::new))
 }
 

@@ -2,12 +2,12 @@
 
 use crate::{
     domain::work::{Failure, Kind},
-    graph::{GraphError, RotateError},
+    graph::GraphError,
     sign_in::SignInError,
     store::{StoreError, index::IndexError},
 };
 
-/// What stands under every failure to write the ledger: the first promise, kept.
+/// What stands under every failure to write the ledger before a key request: the first promise, kept.
 const NOTHING_LEFT: &str = "No request has left. Entra has recorded no read.";
 
 impl From<StoreError> for Failure {
@@ -82,27 +82,6 @@ impl From<GraphError> for Failure {
             }
         };
         failure.with_request_id(request_id)
-    }
-}
-
-impl From<RotateError> for Failure {
-    fn from(error: RotateError) -> Self {
-        match error {
-            RotateError::SignIn(error) => error.into(),
-            RotateError::Refused { status, code, request_id } => {
-                Self::new(Kind::Refused, format!("Intune refused the replacement ({status}, {code})."))
-                    .next("The debt stands: F2.")
-                    .with_request_id(request_id)
-            }
-            RotateError::NotSent { why } => unreachable("Intune", &why),
-            RotateError::Uncertain { why, request_id } => {
-                Self::new(Kind::Uncertain, format!("No clear answer came from Intune: {why}."))
-                    .meaning(
-                        "The replacement may have been taken; it is looked at again before anything is sent twice.",
-                    )
-                    .with_request_id(request_id)
-            }
-        }
     }
 }
 

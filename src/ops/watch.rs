@@ -6,8 +6,7 @@ use crate::{
     desk::Desk,
     domain::{
         debt::{Debt, DebtState, Rotation, RotationId, RotationState},
-        moment::since,
-        work::{Kind, News},
+        work::{Failure, Kind, News},
     },
     ops::rotate::{self, Urgency},
     store::debts,
@@ -29,12 +28,24 @@ struct Pause {
     /// On the desk's own clock, which does not jump.
     next: Duration,
     length: Duration,
+    failed: bool,
+}
+
+/// What a look brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Changed,
+    Same,
+    /// Entra or Intune could not be asked.
+    Failed,
 }
 
 /// Runs until it is dropped. `tell` hears of every change.
 pub async fn watch(desk: &Desk, tell: impl Fn(News) + Send + Sync) {
     let mut schedule = Schedule::default();
-    let mut known: Vec<Debt> = Vec::new();
+    // What is proved in the first round is news too.
+    let mut known: Vec<Debt> = super::debts::list(desk).await.unwrap_or_default();
+    tell(News::Debts(known.clone()));
     loop {
         let wait = match round(desk, &mut schedule).await {
             Ok(wait) => wait,
@@ -57,18 +68,23 @@ pub async fn watch(desk: &Desk, tell: impl Fn(News) + Send + Sync) {
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = desk.until_debts_change() => schedule.wake(desk.clock.moment().up),
+            () = desk.until_debts_change() => schedule.wake(),
         }
     }
 }
 
+/// Takes everything that is due one step further, once: for a command that does not stay.
+pub async fn once(desk: &Desk) -> Result<(), Failure> {
+    round(desk, &mut Schedule::default()).await.map(drop)
+}
+
 /// Takes every rotation that is due one step further. How long until the next is due.
-async fn round(desk: &Desk, schedule: &mut Schedule) -> Result<Duration, crate::domain::work::Failure> {
-    let open = desk.read(debts::open_rotations).await?;
+async fn round(desk: &Desk, schedule: &mut Schedule) -> Result<Duration, Failure> {
+    super::disclose::write_unwritten(desk).await;
+    let Ok(seat) = desk.seat() else { return Ok(QUIET) };
+    let tenant = seat.tenant.id;
+    let open = desk.read(move |conn| debts::open_rotations(conn, tenant)).await?;
     schedule.pauses.retain(|id, _| open.iter().any(|rotation| rotation.id == *id));
-    if desk.seat().is_err() {
-        return Ok(QUIET);
-    }
     let mut wait = QUIET;
     for rotation in open {
         let Some(until) = due_in(desk, schedule, &rotation) else { continue };
@@ -79,12 +95,16 @@ async fn round(desk: &Desk, schedule: &mut Schedule) -> Result<Duration, crate::
             {
                 return outcome.map(|_| QUIET);
             }
-            let changed = outcome.unwrap_or_else(|failure| {
-                tracing::warn!(%failure, "a replacement could not be followed");
-                false
-            });
+            let step = match outcome {
+                Ok(true) => Step::Changed,
+                Ok(false) => Step::Same,
+                Err(failure) => {
+                    tracing::warn!(%failure, "a replacement could not be followed");
+                    Step::Failed
+                }
+            };
             let moment = desk.clock.moment();
-            schedule.after(rotation.id, moment.up, changed, desk.policy.watch_first, desk.policy.watch_longest);
+            schedule.after(rotation.id, moment.up, step, desk.policy.watch_first, desk.policy.watch_longest);
             wait = wait.min(schedule.left(rotation.id, moment.up));
         } else {
             wait = wait.min(until);
@@ -98,7 +118,10 @@ fn due_in(desk: &Desk, schedule: &Schedule, rotation: &Rotation) -> Option<Durat
     let moment = desk.clock.moment();
     match rotation.state {
         RotationState::Blocked { .. } | RotationState::Over { .. } => None,
-        RotationState::Held { until } => Some(since(moment.wall, until).max(schedule.left(rotation.id, moment.up))),
+        RotationState::Held { until } => {
+            let waits = rotate::waits(until, moment.wall, desk.policy.rotation_delay);
+            Some(waits.max(schedule.left(rotation.id, moment.up)))
+        }
         RotationState::Sending { .. } | RotationState::Accepted { .. } | RotationState::Reported { .. } => {
             Some(schedule.left(rotation.id, moment.up))
         }
@@ -111,19 +134,17 @@ impl Schedule {
     }
 
     /// After a look: soon again when something changed, later and later when nothing does.
-    fn after(&mut self, id: RotationId, up: Duration, changed: bool, first: Duration, longest: Duration) {
+    fn after(&mut self, id: RotationId, up: Duration, step: Step, first: Duration, longest: Duration) {
         let length = match self.pauses.get(&id) {
-            Some(pause) if !changed => (pause.length * GROWTH / 100).min(longest),
+            Some(pause) if step != Step::Changed => (pause.length * GROWTH / 100).min(longest),
             _ => first,
         };
-        self.pauses.insert(id, Pause { next: up + length, length });
+        self.pauses.insert(id, Pause { next: up + length, length, failed: step == Step::Failed });
     }
 
-    /// Something was sent or settled: what waits for its first look is looked at after its usual pause, retries at once.
-    fn wake(&mut self, up: Duration) {
-        for pause in self.pauses.values_mut() {
-            pause.next = pause.next.min(up + pause.length);
-        }
+    /// Somebody signed in, or something was sent or settled: what failed is tried again at once.
+    fn wake(&mut self) {
+        self.pauses.retain(|_, pause| !pause.failed);
     }
 }
 
@@ -158,11 +179,23 @@ mod tests {
         assert_eq!(schedule.left(id, Duration::ZERO), Duration::ZERO);
         let mut lengths = Vec::new();
         for _ in 0..5 {
-            schedule.after(id, Duration::ZERO, false, FIRST, LONGEST);
+            schedule.after(id, Duration::ZERO, Step::Same, FIRST, LONGEST);
             lengths.push(schedule.left(id, Duration::ZERO).as_secs());
         }
         assert_eq!(lengths, [20, 30, 45, 60, 60]);
-        schedule.after(id, Duration::ZERO, true, FIRST, LONGEST);
+        schedule.after(id, Duration::ZERO, Step::Changed, FIRST, LONGEST);
         assert_eq!(schedule.left(id, Duration::ZERO), FIRST);
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_as_soon_as_somebody_signs_in() {
+        let (mut schedule, failed, same) = (Schedule::default(), RotationId::new(), RotationId::new());
+        schedule.after(failed, Duration::ZERO, Step::Failed, FIRST, LONGEST);
+        schedule.after(same, Duration::ZERO, Step::Same, FIRST, LONGEST);
+        schedule.wake();
+        assert_eq!(
+            (schedule.left(failed, Duration::ZERO), schedule.left(same, Duration::ZERO)),
+            (Duration::ZERO, FIRST)
+        );
     }
 }

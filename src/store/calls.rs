@@ -22,6 +22,13 @@ pub fn unfinished(conn: &Connection) -> Result<Vec<(Call, InstanceId)>, TxError>
     })
 }
 
+/// The process that last had the call.
+pub fn holder(conn: &Connection, id: CallId) -> Result<Option<InstanceId>, TxError> {
+    first(conn, "SELECT instance FROM calls WHERE id = ?1", [id.to_string()], |row| {
+        Ok(InstanceId(parsed(row, "instance")?))
+    })
+}
+
 /// The number the next call gets.
 pub fn next_number(conn: &Connection) -> Result<u32, TxError> {
     let last: Option<u32> = conn.query_row("SELECT max(number) FROM calls", [], |row| row.get(0))?;

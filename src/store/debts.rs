@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
+use uuid::Uuid;
 
 use super::{
     TxError, all, first, json, parsed, parsed_option,
@@ -11,6 +12,7 @@ use crate::domain::{
     call::CallId,
     debt::{Debt, DebtId, KnownKey, Rotation, RotationId, RotationState},
     device::{DeviceId, ManagedDeviceId},
+    event::Stamp,
     foreign::Foreign,
     key::Volume,
     key_id::KeyId,
@@ -68,12 +70,13 @@ pub fn of_rotation(conn: &Connection, rotation: RotationId) -> Result<Vec<Debt>,
     )
 }
 
-/// Every rotation that still has something to pay.
-pub fn open_rotations(conn: &Connection) -> Result<Vec<Rotation>, TxError> {
+/// Every rotation in `tenant` that still has something to pay.
+pub fn open_rotations(conn: &Connection, tenant: Uuid) -> Result<Vec<Rotation>, TxError> {
     all(
         conn,
-        "SELECT id AS rotation_id, state AS rotation_state, target, checked_in, earlier FROM rotations WHERE open = 1",
-        [],
+        "SELECT id AS rotation_id, state AS rotation_state, target, checked_in, earlier FROM rotations
+         WHERE open = 1 AND (tenant IS NULL OR tenant = ?1)",
+        [tenant.to_string()],
         read_rotation,
     )
 }
@@ -126,11 +129,11 @@ pub(super) struct NewDebt<'a> {
 }
 
 /// Adds a debt. One that stands already keeps its beginning and its known keys.
-pub(super) fn insert(conn: &Connection, at: Timestamp, new: &NewDebt<'_>) -> Result<(), TxError> {
+pub(super) fn insert(conn: &Connection, at: Timestamp, stamp: &Stamp, new: &NewDebt<'_>) -> Result<(), TxError> {
     conn.execute(
         "INSERT INTO debts (id, key, volume, device, device_name, call, ticket, since, state, open, requested, known,
-                            entra_time)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{\"state\":\"owed\"}', 1, ?9, ?10, ?11)
+                            entra_time, tenant)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{\"state\":\"owed\"}', 1, ?9, ?10, ?11, ?12)
          ON CONFLICT (id) DO UPDATE SET requested = max(requested, excluded.requested)",
         params![
             new.id.to_string(),
@@ -144,6 +147,7 @@ pub(super) fn insert(conn: &Connection, at: Timestamp, new: &NewDebt<'_>) -> Res
             new.requested,
             serde_json::to_string(new.known)?,
             new.entra_time.map(|at| at.to_string()),
+            stamp.tenant.map(|tenant| tenant.to_string()),
         ],
     )?;
     Ok(())
@@ -169,9 +173,13 @@ pub(super) fn has_open_rotation(conn: &Connection, debt: DebtId) -> Result<bool,
     )?)
 }
 
-pub(super) fn device_of(conn: &Connection, debt: DebtId) -> Result<DeviceId, TxError> {
-    first(conn, "SELECT device FROM debts WHERE id = ?1", [debt.to_string()], |row| parsed(row, "device"))?
-        .ok_or_else(|| TxError::Row(format!("no debt {debt}")))
+/// A settled debt is owed again.
+pub(super) fn reopen(conn: &Connection, debt: DebtId) -> Result<(), TxError> {
+    conn.execute(
+        "UPDATE debts SET state = '{\"state\":\"owed\"}', open = 1, rotation = NULL WHERE id = ?1 AND open = 0",
+        [debt.to_string()],
+    )?;
+    Ok(())
 }
 
 fn read(row: &Row<'_>) -> Result<Debt, TxError> {
@@ -185,6 +193,7 @@ fn read(row: &Row<'_>) -> Result<Debt, TxError> {
         call: parsed(row, "call")?,
         ticket: from_word(row.get("ticket")?)?,
         since: parsed(row, "since")?,
+        tenant: parsed_option(row, "tenant")?,
         state: json(row, "state")?,
         known: json(row, "known")?,
         entra_time: parsed_option(row, "entra_time")?,

@@ -39,6 +39,8 @@ CREATE TABLE debts (
     call        TEXT NOT NULL,
     ticket      TEXT NOT NULL,
     since       TEXT NOT NULL,
+    -- The tenant it is owed in.
+    tenant      TEXT,
     state       TEXT NOT NULL,
     open        INTEGER NOT NULL,
     -- Owed whatever becomes of its disclosures: somebody asked for the replacement itself.
@@ -53,6 +55,7 @@ CREATE INDEX debts_by_key ON debts (key);
 CREATE TABLE rotations (
     id         TEXT PRIMARY KEY,
     device     TEXT NOT NULL,
+    tenant     TEXT,
     state      TEXT NOT NULL,
     open       INTEGER NOT NULL,
     target     TEXT,

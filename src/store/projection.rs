@@ -7,7 +7,6 @@ use super::{TxError, debts, disclosures};
 use crate::domain::{
     call::{CallId, CallState, Verification},
     debt::{DebtId, DebtState, RotationId, RotationState},
-    device::DeviceId,
     event::{Event, Intent, Stamp},
 };
 
@@ -84,8 +83,7 @@ pub(super) fn apply(
         }
         Event::RotationHeld { rotation, until, debts } => {
             for debt in debts {
-                let device = debts::device_of(conn, *debt)?;
-                hold(conn, *rotation, device, *until)?;
+                hold(conn, *rotation, *debt, *until)?;
                 link(conn, *debt, *rotation)?;
             }
             Ok(())
@@ -112,7 +110,7 @@ pub(super) fn apply(
             set_rotation(conn, *rotation, &RotationState::Sending { since: at })
         }
         Event::RotationAccepted { rotation, .. } => set_rotation(conn, *rotation, &RotationState::Accepted { at }),
-        Event::RotationReturned { rotation, until } => {
+        Event::RotationReturned { rotation, until, .. } => {
             set_rotation(conn, *rotation, &RotationState::Held { until: *until })
         }
         Event::RotationReported { rotation } => set_rotation(conn, *rotation, &RotationState::Reported { at }),
@@ -156,8 +154,8 @@ pub(super) fn apply(
                 known,
                 entra_time: *entra_time,
             };
-            debts::insert(conn, at, &new)?;
-            hold(conn, *rotation, *device, *held_until)?;
+            debts::insert(conn, at, stamp, &new)?;
+            hold(conn, *rotation, *debt, *held_until)?;
             link(conn, *debt, *rotation)
         }
     }
@@ -177,7 +175,7 @@ fn intended(conn: &Connection, at: Timestamp, stamp: &Stamp, call: CallId, inten
         known: &intent.known,
         entra_time: intent.entra_time,
     };
-    debts::insert(conn, at, &new)?;
+    debts::insert(conn, at, stamp, &new)?;
     set_call(conn, call, "ticket", intent.ticket.as_str())?;
     set_call(conn, call, "reason", &intent.reason_words)
 }
@@ -193,17 +191,20 @@ fn hold_for_disclosure(
     if debts::has_open_rotation(conn, debt)? {
         return Ok(());
     }
-    hold(conn, rotation, debts::device_of(conn, debt)?, until)?;
+    // Settled between the intent and this outcome: the key is out again, so it is owed again.
+    debts::reopen(conn, debt)?;
+    hold(conn, rotation, debt, until)?;
     link(conn, debt, rotation)
 }
 
-/// A rotation that waits. One that is already under way stays as it is.
-fn hold(conn: &Connection, rotation: RotationId, device: DeviceId, until: Timestamp) -> Result<(), TxError> {
+/// A rotation for this debt's device that waits; its target is chosen when it is sent. One that is under way stays as it is.
+fn hold(conn: &Connection, rotation: RotationId, debt: DebtId, until: Timestamp) -> Result<(), TxError> {
     let state = serde_json::to_string(&RotationState::Held { until })?;
     conn.execute(
-        "INSERT INTO rotations (id, device, state, open) VALUES (?1, ?2, ?3, 1)
-         ON CONFLICT (id) DO UPDATE SET state = ?3, open = 1 WHERE json_extract(state, '$.state') IN ('held', 'blocked')",
-        params![rotation.to_string(), device.to_string(), state],
+        "INSERT INTO rotations (id, device, tenant, state, open) SELECT ?1, device, tenant, ?3, 1 FROM debts WHERE id = ?2
+         ON CONFLICT (id) DO UPDATE SET state = ?3, open = 1, target = NULL, managed = NULL
+         WHERE json_extract(state, '$.state') IN ('held', 'blocked')",
+        params![rotation.to_string(), debt.to_string(), state],
     )?;
     Ok(())
 }

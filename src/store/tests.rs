@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{chain::Break, index::List, *};
 use crate::domain::{
-    call::{CallId, CallState, DisclosureId},
+    call::{CallId, CallState, DisclosureId, Verification},
     debt::{DebtId, DebtState, InstanceId, KnownKey, RotationId, RotationState, Target},
     device::{DeviceId, DeviceSummary, Join, ManagedDeviceId},
     event::{Event, Intent, Stamp},
@@ -89,6 +89,12 @@ impl Desk {
             ticket: serde_json::from_str("\"INC0048213\"").unwrap(),
             reason: "windows-update".into(),
             reason_words: "Windows update".into(),
+            verification: Verification {
+                method: "called-back".into(),
+                words: "called back".into(),
+                claims: vec![],
+                at: self.now,
+            },
             known: vec![KnownKey { id: KeyId(guid(0x4F2B)), volume: Volume::OperatingSystem }],
             entra_time: Some(self.now),
         };
@@ -98,7 +104,7 @@ impl Desk {
 
     fn serve(&mut self, call: CallId, disclosure: DisclosureId, rotation: RotationId) {
         let held_until = self.now + SignedDuration::from_mins(30);
-        let served = Event::Served { disclosure, rotation, held_until, request_id: None, faults: vec![] };
+        let served = Event::Served { disclosure, rotation, held_until, status: 200, request_id: None, faults: vec![] };
         self.append(Some(call), &served).unwrap();
     }
 
@@ -159,7 +165,7 @@ fn a_call_is_folded_from_its_rows() {
     assert!(matches!(desk.debt(debt).state, DebtState::Proved { .. }));
     let over = desk.ledger.read(|conn| debts::rotation(conn, rotation)).unwrap().unwrap();
     assert!(matches!(over.state, RotationState::Over { .. }));
-    assert_eq!(desk.ledger.read(debts::open_rotations).unwrap(), []);
+    assert_eq!(desk.ledger.read(|conn| debts::open_rotations(conn, guid(2))).unwrap(), []);
 }
 
 #[test]
@@ -203,6 +209,28 @@ fn a_refusal_leaves_the_debt_of_an_earlier_disclosure_standing() {
     )
     .unwrap();
     assert!(desk.debt(debt).is_open());
+}
+
+#[test]
+fn a_key_handed_out_after_its_debt_was_settled_is_owed_again() {
+    let mut desk = Desk::new();
+    let (call, debt) = (desk.open_call(), DebtId::new());
+    let first = desk.intend(call, debt);
+    desk.serve(call, first, RotationId::new());
+    let second = desk.intend(call, debt);
+    desk.append(None, &Event::DebtWaived { debt, reason: "laptop scrapped".into() }).unwrap();
+    desk.serve(call, second, RotationId::new());
+    let owed = desk.debt(debt);
+    assert!(owed.is_open() && owed.rotation.is_some(), "{owed:?}");
+    assert_eq!(desk.ledger.read(|conn| debts::open_rotations(conn, guid(2))).unwrap().len(), 1);
+}
+
+#[test]
+fn rotations_of_another_tenant_are_left_alone() {
+    let mut desk = Desk::new();
+    desk.whole_call();
+    assert_eq!(desk.ledger.read(|conn| debts::open_rotations(conn, guid(2))).unwrap().len(), 1);
+    assert_eq!(desk.ledger.read(|conn| debts::open_rotations(conn, guid(99))).unwrap(), []);
 }
 
 #[test]

@@ -31,7 +31,7 @@ use keydesk::{
 pub const QUICK: &str = "
 [timers]
 rotation_delay = \"10m\"
-uncertain_pause = \"1s\"
+uncertain_pause = \"4s\"
 watch_first = \"100ms\"
 watch_longest = \"500ms\"
 [limits]

@@ -1,19 +1,26 @@
 //! What became of a rotation: read from Entra and Intune, never assumed.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::{
     desk::{Desk, Seat},
     domain::{
-        debt::{Block, Debt, DebtId, Replacement, Rotation, RotationId, RotationState, Target, replacement},
+        debt::{Block, Debt, DebtId, Replacement, Rotation, RotationState, Target, replacement},
         device::{ActionResult, ActionState, ManagedDevice},
-        event::Event,
+        event::{Event, Return},
         key::Key,
+        moment::since,
         policy::Proof,
         work::Failure,
     },
+    graph::GraphError,
     store::debts,
 };
+
+/// A rotation that was sent this long ago and paid nothing wants a person.
+const PATIENCE: Duration = Duration::from_hours(14 * 24);
 
 /// What Intune and Entra say now.
 pub(super) struct Seen {
@@ -27,26 +34,40 @@ impl Seen {
         self.managed.rotation.as_ref().filter(|action| action.started > rotation.earlier)
     }
 
-    /// Whether the laptop reported that ours succeeded.
-    fn is_done(&self, rotation: &Rotation) -> bool {
-        self.ours(rotation).is_some_and(|action| action.state == ActionState::Done)
+    /// What replaces this debt's key. The laptop's success confirms it only for a debt that was there when the laptop acted.
+    fn replacement(&self, debt: &Debt, rotation: &Rotation) -> Option<Replacement> {
+        let done = self.ours(rotation).filter(|action| action.state == ActionState::Done);
+        let confirms = done.is_some_and(|action| match (action.updated, debt.entra_time) {
+            (Some(done), Some(made)) => done >= made,
+            _ => false,
+        });
+        replacement(debt, &self.keys, confirms)
     }
 }
 
-pub(super) async fn see(seat: &Seat, target: Target) -> Result<Seen, Failure> {
+/// Reads both. `None`: the Intune object is gone, or belongs to another Entra device now.
+pub(super) async fn see(seat: &Seat, target: Target) -> Result<Option<Seen>, Failure> {
     let (keys, managed) = tokio::join!(seat.graph.keys_of_device(target.device), seat.graph.managed(target.managed));
-    Ok(Seen { keys: keys?.keys, managed: managed? })
+    let managed = match managed {
+        Err(GraphError::NotFound { .. }) => return Ok(None),
+        managed => managed?,
+    };
+    Ok((managed.device == target.device).then_some(Seen { keys: keys?.keys, managed }))
 }
 
 /// Looks at a rotation under way: proves what can be proved, records what the laptop reported.
 pub(super) async fn look(desk: &Desk, rotation: &Rotation, owed: &[Debt]) -> Result<bool, Failure> {
     let seat = desk.seat()?;
     let Some(target) = rotation.target else { return Ok(false) };
-    let seen = see(&seat, target).await?;
-    if prove(desk, owed, &seen.keys, seen.is_done(rotation)).await? == owed.len() {
-        return Ok(true);
-    }
-    let news = news(rotation, owed, &seen, desk.clock.now());
+    let news = match see(&seat, target).await? {
+        None => vec![Event::RotationBlocked { rotation: rotation.id, why: Block::TargetGone }],
+        Some(seen) => {
+            if prove(desk, owed, &seen, rotation).await? == owed.len() {
+                return Ok(true);
+            }
+            news(rotation, owed, &seen, desk.clock.now())
+        }
+    };
     if news.is_empty() {
         return Ok(false);
     }
@@ -71,50 +92,60 @@ fn news(rotation: &Rotation, owed: &[Debt], seen: &Seen, now: Timestamp) -> Vec<
     if let Some(at) = seen.managed.checked_in.filter(|at| Some(*at) > rotation.checked_in) {
         news.push(Event::CheckedIn { rotation: id, at });
     }
-    let Some(action) = seen.ours(rotation) else { return news };
     let block = |why| Event::RotationBlocked { rotation: id, why };
-    match (action.state, &rotation.state) {
-        (ActionState::Failed, _) => news.push(block(Block::Reported { hresult: action.error })),
-        (ActionState::NotSupported, _) => news.push(block(Block::NotSupported)),
-        (ActionState::Done, state) => {
+    let ours = seen.ours(rotation);
+    match (ours.map(|action| action.state), &rotation.state) {
+        (Some(ActionState::Failed), _) => {
+            news.push(block(Block::Reported { hresult: ours.map_or(0, |action| action.error) }));
+        }
+        (Some(ActionState::NotSupported), _) => news.push(block(Block::NotSupported)),
+        (Some(ActionState::Canceled), _) => news.push(block(Block::Cancelled)),
+        (Some(ActionState::Done), state) => {
             if !matches!(state, RotationState::Reported { .. }) {
                 news.push(Event::RotationReported { rotation: id });
             }
-            news.extend(after_success(id, action, owed, &seen.keys, now));
+            news.extend(after_success(rotation, owed, seen, now));
         }
-        (_, RotationState::Sending { .. }) => {
+        (Some(_), RotationState::Sending { .. }) => {
             news.push(Event::RotationAccepted { rotation: id, request_id: None, found: true });
         }
         _ => {}
+    }
+    let sent = match rotation.state {
+        RotationState::Accepted { at } | RotationState::Reported { at } => Some(at),
+        _ => None,
+    };
+    if news.iter().all(|event| matches!(event, Event::CheckedIn { .. }))
+        && sent.is_some_and(|at| since(at, now) > PATIENCE)
+    {
+        news.push(block(Block::NothingCame));
     }
     news
 }
 
 /// The laptop has done what was asked, and a debt is still not proved: what that means.
-fn after_success(id: RotationId, action: &ActionResult, owed: &[Debt], keys: &[Key], now: Timestamp) -> Option<Event> {
+fn after_success(rotation: &Rotation, owed: &[Debt], seen: &Seen, now: Timestamp) -> Option<Event> {
+    let id = rotation.id;
     let (left, probable): (Vec<&Debt>, Vec<&Debt>) =
-        owed.iter().partition(|debt| replacement(debt, keys, true).is_none());
-    let made_later =
-        |debt: &&Debt| matches!((debt.entra_time, action.updated), (Some(made), Some(done)) if done < made);
+        owed.iter().partition(|debt| seen.replacement(debt, rotation).is_none());
+    let done = seen.ours(rotation).and_then(|action| action.updated);
+    let made_later = |debt: &&Debt| matches!((debt.entra_time, done), (Some(made), Some(done)) if done < made);
     if left.iter().any(made_later) {
-        // It had finished before this debt was made: another one has to pay it.
-        return Some(Event::RotationReturned { rotation: id, until: now });
+        return Some(Event::RotationReturned { rotation: id, until: now, why: Return::DoneTooEarly });
     }
     if !left.is_empty() && left.iter().all(|debt| !debt.volume.can_be_rotated()) {
         return Some(Event::RotationBlocked { rotation: id, why: Block::Removable });
     }
-    let doubtful = probable
-        .iter()
-        .filter_map(|debt| replacement(debt, keys, true))
-        .find(|found| found.grade == Proof::Probable)?;
+    let mut found = probable.iter().filter_map(|debt| seen.replacement(debt, rotation));
+    let doubtful = found.find(|found| found.grade == Proof::Probable)?;
     Some(Event::RotationBlocked { rotation: id, why: Block::Unsure { key: doubtful.key } })
 }
 
 /// Closes every debt whose replacement is seen in the grade the policy demands. How many it closed.
-pub(super) async fn prove(desk: &Desk, owed: &[Debt], keys: &[Key], reported: bool) -> Result<usize, Failure> {
+pub(super) async fn prove(desk: &Desk, owed: &[Debt], seen: &Seen, rotation: &Rotation) -> Result<usize, Failure> {
     let proofs: Vec<(DebtId, Replacement)> = owed
         .iter()
-        .filter_map(|debt| Some((debt.id, replacement(debt, keys, reported)?)))
+        .filter_map(|debt| Some((debt.id, seen.replacement(debt, rotation)?)))
         .filter(|(_, found)| found.grade >= desk.policy.closes && found.grade > Proof::Probable)
         .collect();
     if proofs.is_empty() {
@@ -141,7 +172,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         call::CallId,
-        debt::{DebtState, KnownKey},
+        debt::{DebtId, DebtState, KnownKey, RotationId},
         device::{Compliance, DeviceId, ManagedDeviceId},
         key::Volume,
         key_id::KeyId,
@@ -167,6 +198,7 @@ mod tests {
             call: CallId::new(),
             ticket: serde_json::from_str("\"INC0048213\"").unwrap(),
             since: at(made),
+            tenant: None,
             state: DebtState::Owed,
             known: vec![KnownKey { id: KeyId(Uuid::from_u128(key)), volume }],
             entra_time: Some(at(made)),
@@ -213,6 +245,31 @@ mod tests {
         assert!(matches!(told[..], [Event::RotationReported { .. }]), "{told:?}");
         let reported = rotation(RotationState::Reported { at: at(DONE) });
         assert_eq!(news(&reported, &owed, &seen(ActionState::Done, 0), at("2026-11-20T09:12:00Z")), []);
+    }
+
+    #[test]
+    fn a_rotation_that_was_cancelled_or_paid_nothing_for_two_weeks_wants_a_person() {
+        let owed = [debt(7, Volume::OperatingSystem, "2026-11-20T09:00:00Z")];
+        let told = news(&accepted(), &owed, &seen(ActionState::Canceled, 0), at("2026-11-20T09:12:00Z"));
+        assert!(matches!(told[..], [Event::RotationBlocked { why: Block::Cancelled, .. }]), "{told:?}");
+        let pending = seen(ActionState::Pending, 0);
+        assert_eq!(news(&accepted(), &owed, &pending, at("2026-12-03T09:12:00Z")), []);
+        let told = news(&accepted(), &owed, &pending, at("2026-12-05T09:12:00Z"));
+        assert!(matches!(told[..], [Event::RotationBlocked { why: Block::NothingCame, .. }]), "{told:?}");
+    }
+
+    #[test]
+    fn success_confirms_only_a_debt_that_was_there_when_the_laptop_acted() {
+        let mut seen = seen(ActionState::Done, 0);
+        seen.keys.push(Key {
+            id: KeyId(Uuid::from_u128(99)),
+            device: DeviceId(Uuid::nil()),
+            escrowed: at(DONE),
+            volume: Volume::OperatingSystem,
+        });
+        let grade = |made| seen.replacement(&debt(7, Volume::OperatingSystem, made), &accepted()).unwrap().grade;
+        assert_eq!(grade("2026-11-20T09:00:00Z"), Proof::Confirmed);
+        assert_eq!(grade("2026-11-20T09:11:00Z"), Proof::NewKeySeen);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::{
         ticket::Ticket,
         work::{Failure, Kind},
     },
+    ops::ticket_check,
     store::{calls, debts},
 };
 
@@ -20,6 +21,7 @@ use crate::{
 pub async fn request(desk: &Desk, device: DeviceId, ticket: &str) -> Result<DebtId, Failure> {
     let seat = desk.seat()?;
     let ticket = desk.policy.ticket.read(ticket).map_err(|e| Failure::new(Kind::Usage, e.to_string()))?;
+    ticket_check::check(&desk.policy.ticket_check, &ticket).await?;
     let listed = seat.graph.keys_of_device(device).await?;
     let current = listed
         .keys
@@ -30,7 +32,7 @@ pub async fn request(desk: &Desk, device: DeviceId, ticket: &str) -> Result<Debt
         return Err(Failure::new(Kind::NotFound, "Entra holds no key of this device that could be replaced."));
     };
     let name = seat.graph.device(device).await?.map(|device| device.name).unwrap_or_default();
-    let known = listed.keys.iter().map(|key| KnownKey { id: key.id, volume: key.volume }).collect();
+    let known = listed.all().map(KnownKey::of).collect();
     let wanted = Wanted { device, name, ticket, key: current, known, entra_time: listed.entra_time };
     let debt = record_request(desk, wanted).await?;
     desk.debts_changed();
