@@ -84,6 +84,7 @@ pub struct Desk {
     changed: Notify,
     stamp: Stamp,
     callers: tokio::sync::Mutex<Option<Callers>>,
+    is_demo: bool,
     /// Outcomes the ledger could not take yet.
     unwritten: Mutex<Vec<Unwritten>>,
 }
@@ -150,6 +151,7 @@ impl Desk {
             changed: Notify::new(),
             stamp,
             callers: tokio::sync::Mutex::new(None),
+            is_demo: false,
             unwritten: Mutex::default(),
         })
     }
@@ -158,7 +160,13 @@ impl Desk {
     #[must_use]
     pub fn with_callers(mut self, callers: Callers) -> Self {
         self.callers = tokio::sync::Mutex::new(Some(callers));
+        self.is_demo = true;
         self
+    }
+
+    /// Whether this is the demo, whose tenant approves sign-ins by itself.
+    pub fn is_demo(&self) -> bool {
+        self.is_demo
     }
 
     /// Whoever calls next in the demo.

@@ -44,7 +44,7 @@ impl Rotate {
         }
         for debt in waiting.iter().copied() {
             let standing = ops::debts::list(&desk).await?.into_iter().find(|other| other.id == debt);
-            if standing.is_some_and(|debt| debt.is_unsent() || debt.is_blocked()) {
+            if standing.is_some_and(|debt| debt.is_open() && !debt.is_sent()) {
                 ops::debts::settle(&desk, Settle { debt, how: How::Retry }).await?;
             }
         }

@@ -206,6 +206,9 @@ impl PolicyFile {
             (&mut policy.conceal_after, timers.conceal),
             (&mut policy.drop_after, timers.drop),
             (&mut policy.rotation_delay, timers.rotation_delay),
+            // To look more often is no freedom; a second is often enough.
+            (&mut policy.watch_first, timers.watch_first.map(|span| Span(span.0.max(Duration::from_secs(1))))),
+            (&mut policy.watch_longest, timers.watch_longest.map(|span| Span(span.0.max(Duration::from_secs(1))))),
         ] {
             lower(line, narrowed.map(|span| span.0));
         }

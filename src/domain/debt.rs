@@ -193,8 +193,18 @@ impl Debt {
         }
     }
 
+    /// Wants a person. One that was put on hold on purpose does not.
     pub fn is_blocked(&self) -> bool {
-        self.is_open() && matches!(self.rotation, Some(Rotation { state: RotationState::Blocked { .. }, .. }))
+        let why = self.rotation.as_ref().map(|rotation| &rotation.state);
+        self.is_open() && matches!(why, Some(RotationState::Blocked { why, .. }) if *why != Block::OnHold)
+    }
+
+    /// Its rotation is on its way or done: nothing to hold, nothing to send again.
+    pub fn is_sent(&self) -> bool {
+        matches!(
+            self.rotation.as_ref().map(|rotation| &rotation.state),
+            Some(RotationState::Sending { .. } | RotationState::Accepted { .. } | RotationState::Reported { .. })
+        )
     }
 
     /// Not sent yet: what quitting leaves to the next start.
@@ -221,6 +231,7 @@ impl Debt {
             (DebtState::Owed, Some(RotationState::Sending { .. })) => "sending",
             (DebtState::Owed, Some(RotationState::Accepted { .. })) => "accepted",
             (DebtState::Owed, Some(RotationState::Reported { .. } | RotationState::Over { .. })) => "reported",
+            (DebtState::Owed, Some(RotationState::Blocked { why: Block::OnHold, .. })) => "on hold",
             (DebtState::Owed, Some(RotationState::Blocked { .. })) => "blocked",
         }
     }

@@ -333,7 +333,10 @@ async fn names_are_quoted_and_a_search_says_that_it_may_lag() {
 #[tokio::test]
 async fn a_rotation_is_a_post_of_nothing_to_the_beta_edition() {
     let (server, graph) = tenant(|_, _| Reply::new(204, "").with("request-id", "r-9")).await;
-    assert_eq!(graph.rotate(managed_id(), std::time::Duration::from_secs(5)).await.unwrap().request_id.as_deref(), Some("r-9"));
+    assert_eq!(
+        graph.rotate(managed_id(), std::time::Duration::from_secs(5)).await.unwrap().request_id.as_deref(),
+        Some("r-9")
+    );
     let seen = &graph_requests(&server)[0];
     assert!(
         seen.starts_with(&format!("POST /beta/deviceManagement/managedDevices/{MANAGED}/rotateBitLockerKeys HTTP")),

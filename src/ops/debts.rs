@@ -46,11 +46,13 @@ pub async fn settle(desk: &Desk, request: Settle) -> Result<Vec<Debt>, Failure> 
         How::Hold => {
             desk.record(move |pen| {
                 let owed = open_debt(pen.conn(), debt)?;
-                match owed.rotation {
-                    Some(rotation) if owed_is_unsent(&rotation) => {
+                match &owed.rotation {
+                    _ if owed.is_sent() => {
+                        Err(TxError::Conflict("The replacement is sent already: it cannot be held.".into()))
+                    }
+                    Some(rotation) => {
                         pen.append(None, &Event::RotationBlocked { rotation: rotation.id, why: Block::OnHold })
                     }
-                    Some(_) => Err(TxError::Conflict("The replacement is sent already: it cannot be held.".into())),
                     None => Err(TxError::Conflict("Nothing is going to be sent for this yet.".into())),
                 }
             })
@@ -60,7 +62,7 @@ pub async fn settle(desk: &Desk, request: Settle) -> Result<Vec<Debt>, Failure> 
             let rotation = desk
                 .record(move |pen| {
                     let owed = open_debt(pen.conn(), debt)?;
-                    if owed.rotation.as_ref().is_some_and(|rotation| !owed_is_unsent(rotation)) {
+                    if owed.is_sent() {
                         return Err(TxError::Conflict(
                             "The replacement is under way already: wait for the laptop.".into(),
                         ));
@@ -80,9 +82,4 @@ pub async fn settle(desk: &Desk, request: Settle) -> Result<Vec<Debt>, Failure> 
 fn open_debt(conn: &rusqlite::Connection, id: DebtId) -> Result<Debt, TxError> {
     let debt = debts::get(conn, id)?.ok_or_else(|| TxError::Conflict("There is no such debt in the ledger.".into()))?;
     if debt.is_open() { Ok(debt) } else { Err(TxError::Conflict("This debt is settled already.".into())) }
-}
-
-fn owed_is_unsent(rotation: &crate::domain::debt::Rotation) -> bool {
-    use crate::domain::debt::RotationState::{Blocked, Held};
-    matches!(rotation.state, Held { .. } | Blocked { .. })
 }

@@ -3,7 +3,7 @@
 use crate::{
     desk::{Desk, Seat},
     domain::{
-        device::{Device, DeviceId, DeviceSummary, ManagedDevice},
+        device::{Device, DeviceId, DeviceSummary, Join, ManagedDevice},
         key::{Key, Place},
         key_id::KeyId,
         work::{
@@ -90,12 +90,12 @@ async fn by_text(seat: &Seat, text: &str, found: &mut Found) -> Result<(), Failu
     for (list, because) in [(by_serial, Because::Serial), (by_user, Because::User)] {
         match list {
             Ok(list) => {
-                for managed in &list {
-                    let device = DeviceSummary {
-                        id: managed.device,
-                        name: managed.name.clone(),
-                        join: crate::domain::device::Join::Unknown,
-                    };
+                let list = &list[..list.len().min(MOST_DEVICES)];
+                let objects =
+                    futures::future::join_all(list.iter().map(|managed| seat.graph.device(managed.device))).await;
+                for (managed, object) in list.iter().zip(objects) {
+                    // Deleted in Entra, or not to be seen: what Intune says stands.
+                    let device = object.ok().flatten().map_or_else(|| by_intune(managed), |device| summary(&device));
                     add(device_match(seat, &device, because.words(managed)));
                 }
             }
@@ -109,6 +109,10 @@ async fn by_text(seat: &Seat, text: &str, found: &mut Found) -> Result<(), Failu
             Ok(())
         }
     }
+}
+
+fn by_intune(managed: &ManagedDevice) -> DeviceSummary {
+    DeviceSummary { id: managed.device, name: managed.name.clone(), join: Join::Unknown }
 }
 
 /// Why a device matched.

@@ -32,7 +32,8 @@ pub fn setup(desk: &Desk, look: settings::Screen, cols: u16, rows: u16) -> Setup
         policy: Arc::new(desk.policy.clone()),
         zone: desk.zone.clone(),
         tenant: desk.connection.as_ref().map(|connection| connection.tenant.clone()).unwrap_or_default(),
-        demo: desk.is_simulation(),
+        simulation: desk.is_simulation(),
+        demo: desk.is_demo(),
         glyphs: if look.ascii || !is_unicode() { Glyphs::Ascii } else { Glyphs::Unicode },
         colours: match look.theme {
             Theme::Dark => Colours::Dark,

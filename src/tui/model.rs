@@ -40,7 +40,9 @@ pub struct Setup {
     pub zone: TimeZone,
     /// The tenant's name until sign-in tells a better one.
     pub tenant: String,
-    /// The simulated tenant: DEMO on every screen, and a caller who says what to type.
+    /// The simulated tenant: DEMO on every screen.
+    pub simulation: bool,
+    /// The demo: a caller says what to type, and sign-ins are approved by themselves.
     pub demo: bool,
     pub glyphs: Glyphs,
     pub colours: Colours,

@@ -79,7 +79,7 @@ pub fn status(model: &Model, canvas: &mut Canvas) {
 fn tenant(model: &Model, canvas: &mut Canvas) {
     let mut col = 3;
     let mut room = TENANT_WIDTH;
-    if model.setup.demo {
+    if model.setup.simulation {
         col = canvas.put(1, col, Role::Demo, "DEMO");
         col += 1;
         room -= 5;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::model::Model;
 use crate::domain::{
     age,
-    debt::{Debt, DebtState, DebtSummary, RotationState},
+    debt::{Block, Debt, DebtState, DebtSummary, RotationState},
     key::Volume,
     moment::since,
     work::sync_index::Listing,
@@ -65,6 +65,7 @@ pub fn owed(debt: &Debt, now: Timestamp) -> String {
         Some((RotationState::Reported { .. } | RotationState::Over { .. }, _)) => {
             "the laptop is done, its new key is awaited".into()
         }
+        Some((RotationState::Blocked { why: Block::OnHold, .. }, _)) => "on hold".into(),
         Some((RotationState::Blocked { .. }, _)) => "× blocked, F2 says why".into(),
     };
     if name.is_right_to_left() { format!("{state}: {name}") } else { format!("{name}: {state}") }

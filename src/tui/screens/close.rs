@@ -51,9 +51,10 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
         let mut row = debt(model, canvas, desk, 11) + 1;
         if let Some(note) = &desk.note {
             canvas.put(row, 3, Role::Dim, "Note");
-            for line in note.note.lines.iter().take(usize::from((layout.last + 1).saturating_sub(row))) {
-                canvas.put(row, 13, Role::Text, &printable(line));
-                row += 1;
+            for line in &note.note.lines {
+                if row <= layout.last {
+                    row = canvas.wrapped(row, 13, canvas.right(), Role::Text, &printable(line), 2);
+                }
             }
         }
         if let Some(card) = &desk.card {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::domain::{
     age,
-    debt::{Debt, DebtId, DebtState, RotationState},
+    debt::{Debt, DebtId, DebtState},
     moment::since,
     work::{
         Failure, Request,
@@ -60,16 +60,8 @@ fn selected(model: &Model) -> Option<&Debt> {
     listed.get(page.at.min(listed.len().saturating_sub(1))).copied()
 }
 
-/// Whether a rotation is on its way or done: nothing to hold, nothing to send again.
-fn is_sent(debt: &Debt) -> bool {
-    matches!(
-        debt.rotation.as_ref().map(|rotation| &rotation.state),
-        Some(RotationState::Sending { .. } | RotationState::Accepted { .. } | RotationState::Reported { .. })
-    )
-}
-
 pub fn act(model: &mut Model, action: Action) {
-    let chosen = selected(model).map(|debt| (debt.id, debt.is_open(), is_sent(debt)));
+    let chosen = selected(model).map(|debt| (debt.id, debt.is_open(), debt.is_sent()));
     let count = model.debts.len();
     let Some(Page::Debts(page)) = model.pages.last_mut() else { return };
     page.failure = None;
@@ -211,7 +203,7 @@ fn hints(model: &Model, page: &DebtsPage) -> Vec<Hint> {
     let mut hints = Vec::new();
     if let Some(debt) = selected(model) {
         let ended = !debt.is_open();
-        let sent = is_sent(debt);
+        let sent = debt.is_sent();
         hints.push(model.hint(Action::TryAgain, "try again").unless(ended, "ended").unless(sent, "sent"));
         hints.push(model.hint(Action::Hold, "hold").unless(ended, "ended").unless(sent, "sent"));
         hints.push(model.hint(Action::Waive, "waive").unless(ended, "ended"));
@@ -229,7 +221,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            debt::Block,
+            debt::{Block, RotationState},
             key_id::KeyId,
             policy::Proof,
             work::{Kind, News},

@@ -51,12 +51,20 @@ fn light(model: &Model, canvas: &mut Canvas, row: u16, feature: Feature) -> u16 
     let (mark, role, said) = match model.lights.of(feature) {
         Light::Yes => ("●", Role::Ok, "Yes.".to_owned()),
         Light::No(why) => ("×", Role::Warn, printable(why)),
-        Light::NotAsked => ("○", Role::Text, "Not asked for: this desk works without it.".into()),
+        Light::NotAsked => ("○", Role::Text, not_asked(feature).into()),
         Light::Unknown => ("?", Role::Text, "Granted by sign-in, not tried yet: a role may be missing.".into()),
     };
     canvas.line(row, 3, &[(role, mark), (Role::Text, " "), (Role::Strong, feature.word())]);
     canvas.put(row, 13, Role::Text, what);
     canvas.wrapped(row + 1, 13, canvas.edge(), role, &said, 2)
+}
+
+fn not_asked(feature: Feature) -> &'static str {
+    match feature {
+        Feature::List => "Asked for when you sign in.",
+        Feature::Reveal | Feature::Rotate => "Asked for when you open a call.",
+        Feature::Audit => "Not asked for: this desk does not read Entra's own record.",
+    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ impl Desk {
             zone: TimeZone::UTC,
             tenant: "Harborview Clinics".into(),
             demo,
+            simulation: demo,
             glyphs: Glyphs::Unicode,
             colours: Colours::Dark,
             now,

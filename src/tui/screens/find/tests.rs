@@ -30,11 +30,13 @@ fn the_empty_desk() {
 #[test]
 fn the_empty_desk_of_the_demo_tells_what_to_type() {
     let mut desk = Desk::demo();
+    assert!(desk.shows("First time? Type what the caller says, then Enter."));
     let now = desk.now.wall;
     let sent = RotationState::Accepted { at: now - jiff::SignedDuration::from_mins(6) };
     let owed = debt(0xC70E_55A1, "HVC-LT-0098", "0047790", Duration::from_mins(7), now, sent);
     desk.news(News::Debts(vec![owed]));
     desk.news(News::Listing(Listing { keys: 180, running: true, ..Listing::default() }));
+    assert!(!desk.shows("First time?"), "whoever has a debt has done this before");
     assert_screen!(desk);
 }
 

@@ -52,7 +52,8 @@ pub fn view(model: &Model, canvas: &mut Canvas) {
     canvas.within(layout.right, |canvas| body(model, canvas, target.as_ref(), layout));
     let own = find.failure.as_ref().map(Prompt::of).or_else(|| refused(model));
     canvas.within(layout.right, |canvas| prompt::draw(model, canvas, own));
-    let first_time = model.setup.demo && find.field.is_empty() && model.incoming.is_some() && model.call.is_none();
+    let newcomer = model.debts.is_empty() && model.calls.is_empty();
+    let first_time = model.setup.demo && newcomer && find.field.is_empty() && model.incoming.is_some();
     let notice = first_time
         .then(|| (Role::Text, "First time? Type what the caller says, then Enter.".to_owned()))
         .filter(|_| find.device.is_none());
