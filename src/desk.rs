@@ -1,5 +1,7 @@
 //! The wiring: settings, policy, clock, stores and clients become one [`Desk`] that ops work on.
 
+mod ids;
+
 use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Instant,

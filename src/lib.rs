@@ -12,14 +12,14 @@
 //! | [`sign_in`] | device code, session, vault | http, domain |
 //! | [`graph`] | Microsoft Graph: a page, and one file a resource | `sign_in`, http, domain |
 //! | [`config`] | file, environment, flags; the policy; paths; logging | domain |
-//! | [`desk`] | the wiring: config, policy, clock, stores and clients become one [`desk::Desk`] | all above |
-//! | [`ops`] | one file a verb: the order of steps lives here | desk and all above |
+//! | [`desk`] | the wiring: config, policy, clock, stores and clients become one [`desk::Desk`] | config, graph, `sign_in`, http, store, clipboard, domain |
+//! | [`ops`] | one file a verb: the order of steps lives here | desk, graph, `sign_in`, http, store, clipboard, domain |
 //! | [`tui`] | the model, `update`, the key table, a file a screen | domain, runbook |
-//! | [`runtime`] | the event loop; effects performed; the terminal entered and left | tui, ops, desk |
-//! | [`cli`] | one file a command | desk, ops, runtime, config, simulation |
+//! | [`runtime`] | the event loop; effects performed; the terminal entered and left | tui, ops, desk, config, domain |
+//! | [`cli`] | one file a command | desk, ops, runtime, config, simulation, domain |
 //! | [`simulation`] | the simulated tenant, a real HTTP server on loopback | nothing of ours |
 //!
-//! `tests/arrows.rs` reads `src/` and fails when an import points the wrong way.
+//! `tests/arrows.rs` reads this table and `src/`, and fails when an import points the wrong way.
 //!
 //! # The flow
 //!
@@ -34,7 +34,8 @@
 //! # The promises
 //!
 //! 1. *No record, no key*: [`ops::disclose`] commits the intent to the ledger before the key request leaves.
-//! 2. *No key left behind*: [`domain::recovery_password`] is the only type that holds one; `tests/secrecy.rs` searches the rest.
+//! 2. *No key left behind*: [`domain::recovery_password`] is the only type that holds one; `tests/console.rs` searches for its
+//!    digits what a call leaves behind.
 //! 3. *No debt forgotten*: [`ops::watch`] follows every debt until it is proved or waived.
 
 pub mod cli;

@@ -151,6 +151,7 @@ impl PolicyFile {
     }
 
     fn into_policy(self, path: &Path) -> Result<Policy, ConfigError> {
+        self.check_proof(path)?;
         let missing = |line: &str| ConfigError::Value { path: path.into(), said: format!("{line} is missing") };
         let span = |line: Option<Span>, name: &str| line.map(|span| span.0).ok_or_else(|| missing(name));
         let pattern = self.ticket.pattern.ok_or_else(|| missing("ticket.pattern"))?;
@@ -186,8 +187,19 @@ impl PolicyFile {
         })
     }
 
+    /// Nothing would obey a line that lets the lowest grade close a debt.
+    fn check_proof(&self, path: &Path) -> Result<(), ConfigError> {
+        if self.proof.closes == Some(Proof::Probable) {
+            let said = "proof.closes: what is only \"probable\" always waits for a person; \
+                        write \"new-key-seen\" or \"confirmed\"";
+            return Err(ConfigError::Value { path: path.into(), said: said.into() });
+        }
+        Ok(())
+    }
+
     /// Narrows `policy` by every line that is stricter here; a looser line changes nothing.
     fn tighten(&self, policy: &mut Policy, path: &Path) -> Result<(), ConfigError> {
+        self.check_proof(path)?;
         if let Some(check) = &self.ticket.check
             && policy.ticket_check.is_empty()
         {
@@ -274,7 +286,7 @@ mod tests {
         let shipped = effective(None, None).unwrap();
         let loose = with_user(
             "[limits]\nper_hour = 99\n[timers]\nconceal = \"1h\"\n[output]\nprint = \"always\"\n[caller]\nclaims_required = 0\nmask_facts = false\n\
-             [proof]\ncloses = \"probable\"",
+             [proof]\ncloses = \"new-key-seen\"",
         )
         .unwrap();
         assert_eq!(loose.digest(), shipped.digest());
@@ -293,6 +305,15 @@ mod tests {
         assert!(said.contains("line 2") && said.contains("per_huor"), "{said}");
         let said = with_machine("[timers]\nconceal = \"soon\"\n").unwrap_err().to_string();
         assert!(said.contains("line 2") && said.contains("soon"), "{said}");
+    }
+
+    #[test]
+    fn what_is_only_probable_closes_no_debt_whoever_writes_it() {
+        let line = "[proof]\ncloses = \"probable\"\n";
+        for said in [with_machine(line).unwrap_err(), with_user(line).unwrap_err()].map(|error| error.to_string()) {
+            assert!(said.ends_with("always waits for a person; write \"new-key-seen\" or \"confirmed\""), "{said}");
+        }
+        assert_eq!(with_machine("[proof]\ncloses = \"confirmed\"").unwrap().closes, Proof::Confirmed);
     }
 
     #[test]

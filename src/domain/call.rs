@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::{caller::Claim, device::DeviceId, foreign::Foreign, guid, key::Volume, key_id::KeyId, ticket::Ticket};
 
@@ -13,30 +12,6 @@ guid! {
 guid! {
     /// One recovery password shown to one technician for one ticket and reason. Also the `client-request-id` of its request.
     DisclosureId
-}
-
-impl CallId {
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
-
-impl Default for CallId {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl DisclosureId {
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
-
-impl Default for DisclosureId {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 /// How far a call has come.

@@ -28,30 +28,6 @@ guid! {
     RotationId
 }
 
-impl DebtId {
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
-
-impl Default for DebtId {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl RotationId {
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
-
-impl Default for RotationId {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Where a debt stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
@@ -244,7 +220,7 @@ impl Debt {
                 match grade {
                     Proof::Confirmed => format!("{seen}; the laptop reported success."),
                     Proof::NewKeySeen => format!("{seen}."),
-                    Proof::Probable => format!("{seen}; closed by a person."),
+                    Proof::Probable => format!("{seen}; probably in its place."),
                 }
             }
             DebtState::Waived { reason, at } => format!("Waived at {}: {reason}.", age::clock(*at, zone)),
@@ -372,7 +348,7 @@ pub struct Replacement {
 }
 
 /// The best replacement for `debt` among `keys`, a fresh listing of the device it was paid on. `reported` is whether the laptop said
-/// that its rotation succeeded, or Entra logged the deletion of the disclosed key.
+/// to Intune that its rotation succeeded.
 pub fn replacement(debt: &Debt, keys: &[Key], reported: bool) -> Option<Replacement> {
     // The recorded set is that of the device the key was found on. On another object of the same laptop only a key stored after the
     // disclosure is new; both times are Entra's.

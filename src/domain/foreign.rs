@@ -56,7 +56,7 @@ pub fn printable(text: &str) -> String {
 }
 
 /// Controls, line and paragraph separators, zero-width and bidirectional format characters, tags and private use.
-fn is_unsafe(c: char) -> bool {
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'

@@ -49,9 +49,9 @@ pub struct Key {
 pub enum Standing {
     /// The newest of its kind on this device.
     Current,
-    /// A newer key of the same volume kind exists.
+    /// A newer key of the OS drive exists, and there is only one such drive.
     Superseded,
-    /// Newest, but the volume kind is not known, or shared by several drives.
+    /// The volume kind is not known, or a newer key of a kind that several drives may share exists.
     Unsure,
 }
 
@@ -95,13 +95,11 @@ pub fn place(keys: &[Key], id: KeyId) -> Option<Place> {
 /// The standing of `key` among `keys` of the same device.
 pub fn standing(keys: &[Key], key: &Key) -> Standing {
     let newer = keys.iter().any(|other| other.volume == key.volume && other.escrowed > key.escrowed);
-    match key.volume {
-        _ if newer && key.volume != Volume::FixedData => Standing::Superseded,
-        Volume::OperatingSystem => Standing::Current,
-        // Several data drives share one kind: a newer key may belong to another drive.
-        _ if newer => Standing::Unsure,
-        Volume::Unknown => Standing::Unsure,
-        Volume::FixedData | Volume::RemovableData => Standing::Current,
+    match (key.volume, newer) {
+        (Volume::OperatingSystem, true) => Standing::Superseded,
+        // Several drives may share a kind: a newer key may belong to another one.
+        (_, true) | (Volume::Unknown, false) => Standing::Unsure,
+        (_, false) => Standing::Current,
     }
 }
 
@@ -112,6 +110,8 @@ pub fn sort_newest_first(keys: &mut [Key]) {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     fn key(id: u128, day: i64, volume: Volume) -> Key {
@@ -130,10 +130,22 @@ mod tests {
         assert_eq!(standing(&keys, &keys[1]), Standing::Current);
     }
 
-    #[test]
-    fn an_older_data_drive_key_may_belong_to_another_drive() {
-        let keys = [key(1, 10, Volume::FixedData), key(2, 20, Volume::FixedData)];
+    #[rstest]
+    #[case(Volume::FixedData)]
+    #[case(Volume::RemovableData)]
+    #[case(Volume::Unknown)]
+    fn an_older_key_of_any_other_kind_may_belong_to_another_drive(#[case] volume: Volume) {
+        let keys = [key(1, 10, volume), key(2, 20, volume)];
         assert_eq!(standing(&keys, &keys[0]), Standing::Unsure);
+    }
+
+    #[rstest]
+    #[case(Volume::FixedData, Standing::Current)]
+    #[case(Volume::RemovableData, Standing::Current)]
+    #[case(Volume::Unknown, Standing::Unsure)]
+    fn the_newest_key_is_current_only_if_its_kind_is_known(#[case] volume: Volume, #[case] expected: Standing) {
+        let keys = [key(1, 10, volume), key(2, 20, Volume::OperatingSystem)];
+        assert_eq!(standing(&keys, &keys[0]), expected);
     }
 
     #[test]

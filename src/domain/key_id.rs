@@ -108,24 +108,56 @@ fn grouped(hex: &str) -> String {
     }
 }
 
-/// The first GUID in `text`, as 32 capital hex characters. One that follows "key ID" or "ID" wins over one that does not.
+/// What the words before a GUID say that it is; the later wins.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Label {
+    Device,
+    None,
+    /// "ID", of something.
+    Id,
+    KeyId,
+}
+
+impl Label {
+    /// Reads the last few words of `before`, what stands between a GUID and the one before it.
+    fn read(before: &str) -> Self {
+        const WORDS: usize = 12;
+        let lower = before.to_lowercase();
+        let mut words: Vec<&str> = lower.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty()).collect();
+        words.drain(..words.len().saturating_sub(WORDS));
+        let is_id = |word: &str| matches!(word, "id" | "identifier");
+        let pair = |first: fn(&str) -> bool| words.windows(2).rposition(|pair| first(pair[0]) && is_id(pair[1]));
+        // German Windows calls it "Kennung" and, in short, "Schlüssel-ID".
+        let key = pair(|word| word == "key" || word.ends_with("schlüssel"))
+            .max(words.iter().rposition(|word| *word == "keyid" || word.ends_with("kennung")));
+        let is_device = |word: &str| word == "device" || word.starts_with("gerät");
+        match (key, pair(is_device)) {
+            (Some(key), device) if device.is_none_or(|device| device < key) => Self::KeyId,
+            _ if words.iter().any(|word| is_device(word)) => Self::Device,
+            _ if words.iter().any(|word| is_id(word)) => Self::Id,
+            _ => Self::None,
+        }
+    }
+}
+
+/// The GUID in `text` that its label says to be the key ID, else the likeliest, as 32 capital hex characters. Of equals the first.
 fn find_guid(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
-    let mut first = None;
-    let mut at = 0;
+    let mut best: Option<(Label, String)> = None;
+    let (mut at, mut end_of_last) = (0, 0);
     while at + 36 <= bytes.len() {
         if let Some(hex) = guid_at(&bytes[at..at + 36]) {
-            let before = text.get(at.saturating_sub(24)..at).unwrap_or_default().to_ascii_lowercase();
-            if before.contains("id") {
-                return Some(hex);
+            let label = Label::read(text.get(end_of_last..at).unwrap_or_default());
+            if best.as_ref().is_none_or(|(known, _)| label > *known) {
+                best = Some((label, hex));
             }
-            first.get_or_insert(hex);
             at += 36;
+            end_of_last = at;
         } else {
             at += 1;
         }
     }
-    first
+    best.map(|(_, hex)| hex)
 }
 
 fn guid_at(window: &[u8]) -> Option<String> {
@@ -221,6 +253,22 @@ mod tests {
                       4F2B91C0-6E1D-4C0B-9F7A-0B5D8B3C2A11\nDevice 3C1E4A00-1111-4222-8333-444455556666";
         let prefix = KeyPrefix::read(screen).unwrap();
         assert_eq!(prefix.whole().unwrap().to_string(), "4F2B91C0-6E1D-4C0B-9F7A-0B5D8B3C2A11");
+    }
+
+    #[rstest]
+    #[case::device_first("Device ID: {other}, Recovery key ID: {key}")]
+    #[case::key_first("Recovery key ID: {key}\nDevice ID: {other}")]
+    #[case::a_bare_id_is_no_key_id("ID {other}. Key ID: {key}")]
+    #[case::provided_is_no_id("as provided {other}, ID {key}")]
+    #[case::of_a_device("Key ID of this device: {key}, device id {other}")]
+    #[case::german("Geräte-ID: {other}\nWiederherstellungsschlüssel-ID: {key}")]
+    #[case::german_in_short("Gerät {other}, Kennung für den Schlüssel: {key}")]
+    #[case::without_a_label("{key} {other}")]
+    #[case::device_without_id("the device {other} and {key}")]
+    fn of_several_guids_the_one_labelled_as_the_key_id_is_meant(#[case] pasted: &str) {
+        let key = "4F2B91C0-6E1D-4C0B-9F7A-0B5D8B3C2A11";
+        let text = pasted.replace("{key}", key).replace("{other}", "3C1E4A00-1111-4222-8333-444455556666");
+        assert_eq!(KeyPrefix::read(&text).unwrap().whole().unwrap().to_string(), key);
     }
 
     #[test]

@@ -52,15 +52,15 @@ impl Allowance {
     }
 }
 
-/// Which grade of proof closes a debt by itself.
+/// How well it is proved that a key was replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Proof {
-    /// The volume kind is missing, or several volumes share it: a person closes it.
+    /// The volume kind is missing, or several volumes share it. Closes nothing: a person compares it with the laptop and waives the debt.
     Probable,
     /// A key ID outside the recorded set, same volume kind.
     NewKeySeen,
-    /// Besides, the laptop reported success or Entra logged the deletion of the disclosed key.
+    /// Besides, the laptop reported to Intune that its rotation succeeded.
     Confirmed,
 }
 
@@ -100,7 +100,7 @@ pub struct Policy {
     pub watch_longest: Duration,
     pub mask_facts: bool,
     pub print: Allowance,
-    /// The lowest grade that closes a debt without a person.
+    /// The lowest grade that closes a debt without a person; above [`Proof::Probable`].
     pub closes: Proof,
 }
 

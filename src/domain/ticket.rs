@@ -3,7 +3,7 @@
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::foreign::printable;
+use super::foreign::{is_unsafe, printable};
 
 /// A ticket number that fits the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub enum TicketError {
     Pattern(String, String),
     #[error("{0} is a placeholder. Type the number of the caller's ticket.")]
     Placeholder(String),
+    #[error("A ticket's number has no invisible characters. Type it instead of pasting it.")]
+    Invisible,
 }
 
 /// What a ticket looks like here.
@@ -62,10 +64,17 @@ impl TicketRule {
         self.patterns.iter().map(Regex::as_str)
     }
 
-    /// The number meant by `typed`: the prefix is put before bare digits, and kept where it was typed.
+    /// The number meant by `typed`: the prefix is put before bare digits, and kept where it was typed. In capitals, so that one ticket
+    /// has one spelling; as typed where only that fits.
     pub fn complete(&self, typed: &str) -> String {
-        let typed = typed.trim().to_uppercase();
-        if typed.starts_with(|c: char| c.is_ascii_digit()) { format!("{}{typed}", self.prefix) } else { typed }
+        let typed = typed.trim();
+        let prefix = if typed.starts_with(|c: char| c.is_ascii_digit()) { self.prefix.as_str() } else { "" };
+        let (as_typed, capitals) = (format!("{prefix}{typed}"), format!("{prefix}{}", typed.to_uppercase()));
+        if self.fits(&as_typed) && !self.fits(&capitals) { as_typed } else { capitals }
+    }
+
+    fn fits(&self, number: &str) -> bool {
+        self.patterns.iter().all(|pattern| pattern.is_match(number))
     }
 
     /// The ticket `typed` names, or why it names none.
@@ -74,7 +83,10 @@ impl TicketRule {
         if number.is_empty() {
             return Err(TicketError::Empty);
         }
-        if !self.patterns.iter().all(|pattern| pattern.is_match(&number)) {
+        if number.contains(is_unsafe) {
+            return Err(TicketError::Invisible);
+        }
+        if !self.fits(&number) {
             let shown: String = printable(&number).chars().take(40).collect();
             return Err(TicketError::Pattern(shown, self.example.clone()));
         }
@@ -118,6 +130,29 @@ mod tests {
         let said = rule().read("48213").unwrap_err().to_string();
         assert_eq!(said, "INC48213 does not fit the pattern; a ticket looks like INC0048213.");
         assert_eq!(rule().read(""), Err(TicketError::Empty));
+    }
+
+    #[test]
+    fn invisible_characters_are_refused_whatever_the_pattern() {
+        let anything = TicketRule::new(".*", "", "1").unwrap();
+        for typed in ["INC00\u{1b}[2J48213", "INC\u{202e}0048213", "INC0048213\u{200b}", "INC00\t48213"] {
+            assert_eq!(anything.read(typed), Err(TicketError::Invisible), "{typed:?}");
+        }
+        assert_eq!(anything.read(" INC0048213\n").unwrap().as_str(), "INC0048213");
+    }
+
+    #[test]
+    fn a_pattern_in_small_letters_can_be_met() {
+        let rule = TicketRule::new("req-[0-9]{4,}", "req-", "req-48213").unwrap();
+        assert_eq!(rule.read("req-48213").unwrap().as_str(), "req-48213");
+        assert_eq!(rule.read("48213").unwrap().as_str(), "req-48213");
+        assert!(rule.read("REQ-48213").is_err());
+    }
+
+    #[test]
+    fn where_both_spellings_fit_one_ticket_has_one_spelling() {
+        let rule = TicketRule::new("(?i)inc[0-9]{7}", "INC", "INC0048213").unwrap();
+        assert_eq!(rule.read("inc0048213"), rule.read("INC0048213"));
     }
 
     #[test]
