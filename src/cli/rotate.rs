@@ -52,11 +52,9 @@ impl Rotate {
         let debts: Vec<_> =
             ops::debts::list(&desk).await?.into_iter().filter(|debt| waiting.contains(&debt.id)).collect();
         if self.json {
-            return out::json(&Facts {
-                debts: debts.iter().map(|debt| DebtFacts::of(debt, now, &desk.zone)).collect(),
-            });
+            out::json(&Facts { debts: debts.iter().map(|debt| DebtFacts::of(debt, now, &desk.zone)).collect() })?;
         }
-        for debt in &debts {
+        for debt in debts.iter().filter(|_| !self.json) {
             out::line(&format!(
                 "{}  {}: {}. {}",
                 debt.key.short(),
@@ -64,6 +62,9 @@ impl Rotate {
                 debt.word(),
                 debt.sentence(now, &desk.zone)
             ))?;
+        }
+        if debts.iter().any(crate::domain::debt::Debt::is_blocked) {
+            return Err(Failure::new(Kind::Failed, "A replacement is blocked, and stays owed."));
         }
         Ok(())
     }

@@ -55,6 +55,8 @@ pub struct Call {
     pub reason: Option<String>,
     /// When Entra handed out a key in this call, or may have.
     pub disclosed: Option<Timestamp>,
+    /// Whether it certainly did: the digits were here.
+    pub read: bool,
     pub in_windows: Option<Timestamp>,
     pub closed: Option<Timestamp>,
 }

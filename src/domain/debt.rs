@@ -224,7 +224,7 @@ impl Debt {
                 }
             }
             DebtState::Waived { reason, at } => format!("Waived at {}: {reason}.", age::clock(*at, zone)),
-            DebtState::Cancelled { .. } => "Entra refused the key: nothing to replace.".into(),
+            DebtState::Cancelled { .. } => "The key was not handed out: nothing to replace.".into(),
             DebtState::Owed => self
                 .rotation
                 .as_ref()

@@ -31,7 +31,11 @@ impl Note {
             || "Caller not verified.".to_owned(),
             |verification| format!("Caller verified: {}.", verification.words),
         );
-        let read = if call.disclosed.is_some() { "read aloud" } else { "not read" };
+        let read = match (call.read, call.disclosed) {
+            (true, _) => "read aloud",
+            (false, Some(_)) => "asked for, no answer came",
+            (false, None) => "not read",
+        };
         let mut outcome = call.reason.as_ref().map(|reason| format!("{reason}. ")).unwrap_or_default();
         if let Some(at) = call.in_windows {
             outcome.push_str("In Windows again ");

@@ -3,6 +3,7 @@
 use crate::{
     domain::work::{Failure, Kind},
     graph::GraphError,
+    http::HttpError,
     sign_in::SignInError,
     store::{StoreError, index::IndexError},
 };
@@ -48,7 +49,7 @@ impl From<SignInError> for Failure {
             SignInError::Refused(refusal) => {
                 Self::new(Kind::Refused, refusal.happened).meaning(refusal.who).next(refusal.next)
             }
-            SignInError::Unreachable(error) => unreachable("the sign-in service", &error.to_string()),
+            SignInError::Unreachable(error) => unreachable("The sign-in service", &error),
             SignInError::Unexpected { what, .. } => {
                 Self::new(Kind::Failed, format!("The sign-in service answered something odd: {what}."))
                     .next("Try again in a minute.")
@@ -74,7 +75,7 @@ impl From<GraphError> for Failure {
                     .meaning("Nothing was handed out.")
                     .next("Try again in a minute.")
             }
-            GraphError::Unreachable { error, .. } => unreachable("Entra", &error.to_string()),
+            GraphError::Unreachable { error, .. } => unreachable("Entra", &error),
             GraphError::Unexpected { status, what, .. } => {
                 let status = status.map(|status| format!(" ({status})")).unwrap_or_default();
                 Self::new(Kind::Failed, format!("Entra answered something odd{status}: {what}."))
@@ -85,8 +86,13 @@ impl From<GraphError> for Failure {
     }
 }
 
-fn unreachable(what: &str, why: &str) -> Failure {
-    Failure::new(Kind::Unreachable, format!("{what} cannot be reached: {why}."))
+fn unreachable(what: &str, error: &HttpError) -> Failure {
+    let happened = match error {
+        HttpError::NotReached { host, why } => format!("{what} cannot be reached at {host}: {why}."),
+        HttpError::Uncertain { host, why, .. } => format!("{what} did not answer: {host} {why}."),
+        HttpError::PlainHttp { .. } => error.to_string(),
+    };
+    Failure::new(Kind::Unreachable, happened)
         .meaning("What is on this machine still works; a key cannot be read meanwhile.")
         .next("Check the network, then try again.")
 }

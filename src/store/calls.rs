@@ -52,6 +52,7 @@ fn read(row: &Row<'_>) -> Result<Call, TxError> {
         ticket: ticket.map(from_word::<Ticket>).transpose()?,
         reason: row.get("reason")?,
         disclosed: parsed_option(row, "disclosed")?,
+        read: row.get("read")?,
         in_windows: parsed_option(row, "in_windows")?,
         closed: parsed_option(row, "closed")?,
     })

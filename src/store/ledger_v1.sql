@@ -26,6 +26,8 @@ CREATE TABLE calls (
     ticket       TEXT,
     reason       TEXT,
     disclosed    TEXT,
+    -- The digits were certainly handed out.
+    read         INTEGER NOT NULL DEFAULT 0,
     in_windows   TEXT,
     closed       TEXT
 ) STRICT;

@@ -65,6 +65,7 @@ pub(super) fn apply(
         Event::Intended(intent) => intended(conn, at, stamp, of_call()?, intent),
         Event::Served { disclosure, rotation, held_until, .. } => {
             disclosures::set_state(conn, *disclosure, "served")?;
+            conn.execute("UPDATE calls SET read = 1 WHERE id = ?1", [of_call()?.to_string()])?;
             set_call(conn, of_call()?, "disclosed", &at.to_string())?;
             hold_for_disclosure(conn, *disclosure, *rotation, *held_until)
         }

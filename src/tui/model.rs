@@ -32,6 +32,8 @@ pub const LEAST_ROWS: u16 = 24;
 const TOAST: Duration = Duration::from_secs(6);
 /// A key pressed again within this is taken for one held down: the longest delay before Windows repeats a key is one second.
 const HELD: Duration = Duration::from_millis(1200);
+/// Keys that come faster than fingers were typed before the screen they arrive at, or pasted without brackets.
+const BURST: Duration = Duration::from_millis(40);
 
 /// What the desk is told once.
 #[derive(Clone, Debug)]
@@ -111,7 +113,8 @@ pub struct Presses {
 impl Presses {
     pub fn press(&mut self, key: KeyCombination, repeat: bool, now: Moment) {
         let held = self.last.is_some_and(|(last, at)| last == key && !at.in_(HELD).passed(now));
-        self.deliberate = !repeat && !held;
+        let ahead = self.last.is_some_and(|(_, at)| !at.in_(BURST).passed(now));
+        self.deliberate = !repeat && !held && !ahead;
         self.last = Some((key, now));
     }
 

@@ -269,6 +269,7 @@ impl World {
                     ticket: None,
                     reason: None,
                     disclosed: None,
+                    read: false,
                     in_windows: None,
                     closed: None,
                 };
@@ -372,6 +373,7 @@ impl World {
         call.ticket = Some(policy.ticket.read(&asked.ticket).unwrap());
         call.reason = Some(policy.reason(&asked.reason).unwrap().label.clone());
         call.disclosed = Some(self.now);
+        call.read = true;
         let mut debt = debt(
             0x4F2B_91C0,
             "HVC-LT-0421",
