@@ -315,6 +315,16 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_come_in_one_burst_read_no_key() {
+        let mut desk = at_ticket();
+        desk.type_text("0048213");
+        let burst = desk.burst("enter enter enter 2 enter enter");
+        assert!(!asked(&burst).iter().any(|request| matches!(request, Request::Disclose(_))), "{burst:?}");
+        desk.wait(1500);
+        assert!(matches!(asked(&desk.press("enter"))[..], [Request::Disclose(_), ..]));
+    }
+
+    #[test]
     fn a_ticket_used_for_another_device_wants_a_second_enter() {
         let mut desk = at_ticket();
         desk.type_text("0047790");

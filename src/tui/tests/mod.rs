@@ -140,6 +140,17 @@ impl Desk {
         std::mem::take(&mut self.effects)
     }
 
+    /// Keys that were typed ahead and arrive all at once.
+    pub fn burst(&mut self, keys: &str) -> Vec<Effect> {
+        self.effects.clear();
+        for name in keys.split_whitespace() {
+            let key = crokey::parse(name).unwrap().normalized();
+            let key = if name.chars().count() == 1 { letter(name.chars().next().unwrap()) } else { key };
+            self.send(Msg::Key(KeyPress { key, repeat: false }));
+        }
+        std::mem::take(&mut self.effects)
+    }
+
     /// The terminal says that the key is held down.
     pub fn repeat(&mut self, name: &str) -> Vec<Effect> {
         self.effects.clear();
