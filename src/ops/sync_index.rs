@@ -1,15 +1,23 @@
 //! The listing behind the desk: page after page into the index, with progress, going on where a former run stood.
 
+use std::time::Duration;
+
 use crate::{
     desk::{Desk, Seat, unblocked},
     domain::{
         device::DeviceSummary,
-        work::{Failure, Progress, sync_index::Listing},
+        moment::since,
+        work::{Failure, News, Progress, sync_index::Listing},
     },
     graph::{GraphError, Link},
     ops::{Asking, find::summary},
     store::index::{List, Walk},
 };
+
+/// A list older than this is walked anew.
+const FRESH_FOR: Duration = Duration::from_hours(1);
+/// And not looked at more often than this, whatever the clock does.
+const SHORTEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Lists every key, then every device. Devices come first on an empty index: a match without a name helps nobody.
 pub async fn sync_index(desk: &Desk, asking: &Asking) -> Result<Listing, Failure> {
@@ -20,6 +28,41 @@ pub async fn sync_index(desk: &Desk, asking: &Asking) -> Result<Listing, Failure
     let listing = listing(&seat).await?;
     asking.tell(Progress::Listing(listing.clone()));
     Ok(listing)
+}
+
+/// Lists anew whenever the list has grown old, for as long as it is polled. Keys that were stored since the last walk are found again.
+pub async fn keep_fresh(desk: &Desk, tell: impl Fn(News) + Clone + Send + Sync + 'static) {
+    loop {
+        let wait = match desk.seat() {
+            Ok(seat) => next_walk(desk, &seat).await,
+            Err(_) => FRESH_FOR,
+        };
+        tokio::time::sleep(wait.max(SHORTEST_WAIT)).await;
+        let Ok(seat) = desk.seat() else { continue };
+        if !next_walk(desk, &seat).await.is_zero() {
+            continue;
+        }
+        let told = tell.clone();
+        let asking = Asking::new(
+            move |progress| {
+                if let Progress::Listing(listing) = progress {
+                    told(News::Listing(listing));
+                }
+            },
+            tokio_util::sync::CancellationToken::new(),
+        );
+        if let Err(failure) = sync_index(desk, &asking).await {
+            tracing::warn!(%failure, "the list could not be refreshed");
+        }
+    }
+}
+
+/// How long until the list has grown old. One that was never complete is the desk's own to fill.
+async fn next_walk(desk: &Desk, seat: &Seat) -> Duration {
+    match listing(seat).await.ok().and_then(|listing| listing.complete_since) {
+        Some(at) => FRESH_FOR.saturating_sub(since(at, desk.clock.now())),
+        None => FRESH_FOR,
+    }
 }
 
 /// How full the index is now.

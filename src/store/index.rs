@@ -208,18 +208,17 @@ impl Index {
         Ok(())
     }
 
+    /// Adds keys that were just seen, whichever walk is under way.
+    pub fn note_keys(&self, keys: &[Key]) -> Result<(), IndexError> {
+        self.write(|conn| upsert_keys(conn, keys, current_walk(conn, List::Keys)?))
+    }
+
     /// Takes over what was just seen of one device: its keys are exactly these.
     pub fn refresh_device(&self, device: &DeviceSummary, keys: &[Key]) -> Result<(), IndexError> {
         self.write(|conn| {
-            let walk = |list: &str| -> rusqlite::Result<i64> {
-                Ok(conn
-                    .query_row("SELECT walk FROM walks WHERE list = ?1", [list], |row| row.get(0))
-                    .optional()?
-                    .unwrap_or(0))
-            };
             conn.execute("DELETE FROM keys WHERE device = ?1", [device.id.0.as_bytes()])?;
-            upsert_keys(conn, keys, walk("keys")?)?;
-            upsert_devices(conn, std::slice::from_ref(device), walk("devices")?)
+            upsert_keys(conn, keys, current_walk(conn, List::Keys)?)?;
+            upsert_devices(conn, std::slice::from_ref(device), current_walk(conn, List::Devices)?)
         })
     }
 
@@ -241,6 +240,12 @@ impl Index {
         };
         run().map_err(|e| IndexError(e.at(&self.path)))
     }
+}
+
+/// The generation of the walk under way, or of the last one.
+fn current_walk(conn: &Connection, list: List) -> rusqlite::Result<i64> {
+    let walk = conn.query_row("SELECT walk FROM walks WHERE list = ?1", [list.word()], |row| row.get(0)).optional()?;
+    Ok(walk.unwrap_or(0))
 }
 
 fn upsert_keys(conn: &Connection, keys: &[Key], walk: i64) -> Result<(), TxError> {

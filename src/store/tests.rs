@@ -389,6 +389,17 @@ fn a_walk_goes_on_where_it_stood_and_sweeps_only_when_complete() {
 }
 
 #[test]
+fn keys_seen_between_two_walks_are_found_at_once_and_survive_the_walk_under_way() {
+    let (_folder, index) = index();
+    let mut walk = index.begin_walk(List::Keys, Timestamp::UNIX_EPOCH).unwrap();
+    index.store_keys(&mut walk, &[key(KEYS[0], 1, 10)], Some("https://graph/next".into())).unwrap();
+    index.note_keys(&[key(KEYS[2], 1, 20)]).unwrap();
+    assert_eq!(index.by_prefix(&KeyPrefix::read("a109").unwrap(), 10).unwrap().0, 1);
+    index.store_keys(&mut walk, &[], None).unwrap();
+    assert_eq!(index.listing().unwrap().keys, 2);
+}
+
+#[test]
 fn a_damaged_index_is_thrown_away_and_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("index.db");

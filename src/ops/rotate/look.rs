@@ -48,11 +48,22 @@ impl Seen {
 /// Reads both. `None`: the Intune object is gone, or belongs to another Entra device now.
 pub(super) async fn see(seat: &Seat, target: Target) -> Result<Option<Seen>, Failure> {
     let (keys, managed) = tokio::join!(seat.graph.keys_of_device(target.device), seat.graph.managed(target.managed));
+    if let Ok(listed) = &keys {
+        note(seat, listed.keys.clone()).await;
+    }
     let managed = match managed {
         Err(GraphError::NotFound { .. }) => return Ok(None),
         managed => managed?,
     };
     Ok((managed.device == target.device).then_some(Seen { keys: keys?.keys, managed }))
+}
+
+/// The new key is found by its prefix from now on. Best effort: the index is no record.
+async fn note(seat: &Seat, keys: Vec<Key>) {
+    let index = seat.index.clone();
+    if let Err(error) = crate::desk::unblocked(move || index.note_keys(&keys)).await {
+        tracing::warn!(%error, "index not refreshed");
+    }
 }
 
 /// Looks at a rotation under way: proves what can be proved, records what the laptop reported.
