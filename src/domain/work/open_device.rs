@@ -45,7 +45,8 @@ pub struct Card {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Duplicate {
     pub device: Device,
-    pub keys: usize,
+    /// How many keys it holds; `None` when they could not be listed.
+    pub keys: Option<usize>,
 }
 
 impl Card {
