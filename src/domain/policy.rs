@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    caller::{Claim, Compared},
+    caller::{Claim, Compared, Fact, Knowledge},
     digest::fingerprint,
     ticket::TicketRule,
 };
@@ -82,7 +82,7 @@ pub struct Policy {
     pub ticket_check: Vec<String>,
     pub reasons: Vec<Reason>,
     pub methods: Vec<Method>,
-    /// How many claims must match where something is known to compare with.
+    /// How many claims must match, or as many as there are facts known to compare with.
     pub claims_required: usize,
     pub per_hour: u32,
     pub per_day: u32,
@@ -111,8 +111,16 @@ pub enum VerificationError {
     Mismatch,
     #[error("Compare what the caller says first: type it and press Enter.")]
     NothingCompared,
+    #[error("{} must match: compare another.", more_claims(*.0))]
+    MoreWanted(usize),
+    #[error("Intune could not be asked: nothing can be compared. F5 looks again; or n.")]
+    NotAsked,
     #[error("{0} is no way of verifying a caller here. Known: {1}.")]
     Method(String, String),
+}
+
+fn more_claims(missing: usize) -> String {
+    if missing == 1 { "One more claim".into() } else { format!("{missing} more claims") }
 }
 
 impl Policy {
@@ -133,16 +141,31 @@ impl Policy {
         })
     }
 
-    /// Whether these claims allow a verification: none differs, and where something is known, enough match.
+    /// Whether these claims allow a verification, given what there was to compare them with. Where Intune could not be asked, a policy
+    /// that requires claims allows none: that nothing is known must be Intune's word.
+    pub fn allows_verification_by(&self, claims: &[Claim], known: Knowledge) -> Result<(), VerificationError> {
+        if known == Knowledge::NotAsked && self.claims_required > 0 {
+            return Err(VerificationError::NotAsked);
+        }
+        self.allows_verification(claims, known == Knowledge::Facts)
+    }
+
+    /// Whether these claims allow a verification: none differs, and where anything is known, enough match. Enough are never more than
+    /// there are facts known: those whose claim is not [`Compared::Unknown`].
     pub fn allows_verification(&self, claims: &[Claim], anything_known: bool) -> Result<(), VerificationError> {
-        let count = |wanted: Compared| claims.iter().filter(|claim| claim.compared == wanted).count();
+        let count = |wanted: Compared| {
+            Fact::ALL.iter().filter(|&&fact| claims.contains(&Claim { fact, compared: wanted })).count()
+        };
         if count(Compared::Mismatch) > 0 {
             return Err(VerificationError::Mismatch);
         }
-        if anything_known && count(Compared::Match) < self.claims_required {
-            return Err(VerificationError::NothingCompared);
+        let facts = Fact::ALL.len() - count(Compared::Unknown);
+        let required = if anything_known { self.claims_required.min(facts.max(1)) } else { 0 };
+        match (count(Compared::Match), required) {
+            (matched, required) if matched >= required => Ok(()),
+            (0, _) => Err(VerificationError::NothingCompared),
+            (matched, required) => Err(VerificationError::MoreWanted(required - matched)),
         }
-        Ok(())
     }
 
     /// A short fingerprint of everything above, recorded with every ledger row.
@@ -179,5 +202,79 @@ impl Policy {
             "closes": closes,
         });
         fingerprint(lines.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{
+        Compared::{Match, Mismatch, NotAsked, Unknown},
+        *,
+    };
+
+    fn policy(claims_required: usize) -> Policy {
+        Policy {
+            ticket: TicketRule::new("INC[0-9]{7}", "INC", "INC0048213").unwrap(),
+            ticket_check: Vec::new(),
+            reasons: Vec::new(),
+            methods: Vec::new(),
+            claims_required,
+            per_hour: 1,
+            per_day: 1,
+            conceal_after: Duration::ZERO,
+            drop_after: Duration::ZERO,
+            rotation_delay: Duration::ZERO,
+            uncertain_pause: Duration::ZERO,
+            watch_first: Duration::ZERO,
+            watch_longest: Duration::ZERO,
+            mask_facts: true,
+            print: Allowance::Never,
+            closes: Proof::NewKeySeen,
+        }
+    }
+
+    fn claims(name: Compared, model: Compared, serial: Compared) -> Vec<Claim> {
+        let compared = [name, model, serial];
+        Fact::ALL.into_iter().zip(compared).map(|(fact, compared)| Claim { fact, compared }).collect()
+    }
+
+    #[rstest]
+    #[case::enough(1, claims(Match, NotAsked, NotAsked), Ok(()))]
+    #[case::none(1, claims(NotAsked, NotAsked, NotAsked), Err(VerificationError::NothingCompared))]
+    #[case::one_differs(1, claims(Match, Mismatch, NotAsked), Err(VerificationError::Mismatch))]
+    #[case::one_of_two(2, claims(Match, NotAsked, NotAsked), Err(VerificationError::MoreWanted(1)))]
+    #[case::only_a_model_is_known(2, claims(Unknown, Match, Unknown), Ok(()))]
+    #[case::the_known_model_was_not_said(
+        2,
+        claims(Unknown, NotAsked, Unknown),
+        Err(VerificationError::NothingCompared)
+    )]
+    #[case::two_are_known(3, claims(Match, Unknown, NotAsked), Err(VerificationError::MoreWanted(1)))]
+    #[case::no_claims_at_all(2, Vec::new(), Err(VerificationError::NothingCompared))]
+    #[case::one_claim_thrice(3, claims(Match, NotAsked, NotAsked).repeat(3), Err(VerificationError::MoreWanted(2)))]
+    #[case::none_wanted(0, Vec::new(), Ok(()))]
+    fn as_many_claims_must_match_as_are_required_and_can(
+        #[case] required: usize,
+        #[case] claims: Vec<Claim>,
+        #[case] expected: Result<(), VerificationError>,
+    ) {
+        assert_eq!(policy(required).allows_verification(&claims, true), expected);
+        assert_eq!(policy(required).allows_verification_by(&claims, Knowledge::Facts), expected);
+    }
+
+    #[test]
+    fn where_intune_could_not_be_asked_no_method_verifies_and_where_it_knows_nothing_one_does() {
+        let nothing = claims(Unknown, Unknown, Unknown);
+        assert_eq!(policy(1).allows_verification_by(&nothing, Knowledge::NotAsked), Err(VerificationError::NotAsked));
+        assert_eq!(policy(1).allows_verification_by(&nothing, Knowledge::Nothing), Ok(()));
+        assert_eq!(policy(0).allows_verification_by(&nothing, Knowledge::NotAsked), Ok(()));
+    }
+
+    #[test]
+    fn what_is_wanted_is_said_in_number() {
+        assert_eq!(VerificationError::MoreWanted(1).to_string(), "One more claim must match: compare another.");
+        assert_eq!(VerificationError::MoreWanted(2).to_string(), "2 more claims must match: compare another.");
     }
 }

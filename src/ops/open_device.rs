@@ -3,10 +3,10 @@
 use crate::{
     desk::{Desk, Seat},
     domain::{
-        device::{Device, DeviceId, ManagedDevice},
+        device::{Device, DeviceId},
         escrow::Escrow,
-        key::{self, Key},
-        verdict::{self, Candidate},
+        key,
+        verdict::{self, Candidate, Others, Unseen},
         work::{
             Failure, Kind,
             open_device::{Card, Duplicate, Request},
@@ -17,7 +17,7 @@ use crate::{
     store::disclosures,
 };
 
-/// More objects of one name than this are not looked into: the verdict could say nothing of them.
+/// At most so many objects of one name are looked into, the likeliest; the verdict says how many were left out.
 const MOST_DUPLICATES: usize = 12;
 
 /// The card of a device. What Intune or the search for duplicates refuses is left out and said; keys are the point.
@@ -42,13 +42,13 @@ pub async fn open_device(desk: &Desk, request: Request) -> Result<Card, Failure>
     };
     let others = match &device {
         Some(device) => others(&seat, device).await,
-        None => Vec::new(),
+        None => Others::default(),
     };
     let now = desk.clock.now();
     let asked = device.as_ref().map(|device| Candidate {
         device: device.clone(),
-        managed: managed.clone(),
-        keys: keys.clone(),
+        managed: managed_failure.is_none().then(|| managed.clone()),
+        keys: Some(keys.clone()),
     });
     let verdict = asked.map(|asked| verdict::judge(&asked, &others, now));
     if let Some(device) = &device {
@@ -64,8 +64,9 @@ pub async fn open_device(desk: &Desk, request: Request) -> Result<Card, Failure>
         id,
         escrow: Escrow::of(&keys, encrypted),
         duplicates: others
+            .seen
             .into_iter()
-            .map(|other| Duplicate { keys: other.keys.len(), device: other.device })
+            .map(|other| Duplicate { keys: other.keys.as_ref().map(Vec::len), device: other.device })
             .collect(),
         device,
         managed,
@@ -78,27 +79,33 @@ pub async fn open_device(desk: &Desk, request: Request) -> Result<Card, Failure>
     })
 }
 
-/// The other objects of this name, each with its keys and its Intune objects. What cannot be read counts as absent.
-async fn others(seat: &Seat, device: &Device) -> Vec<Candidate> {
-    let named = match seat.graph.devices_named(device.name.raw()).await {
+/// The other objects of this name, each with its keys and its Intune objects. What cannot be read is said to be unknown.
+async fn others(seat: &Seat, device: &Device) -> Others {
+    let mut named = match seat.graph.devices_named(device.name.raw()).await {
         Ok(named) => named,
         Err(error) => {
             tracing::warn!(%error, "duplicates not searched");
-            return Vec::new();
+            return Others { seen: Vec::new(), unseen: Unseen::NotSearched };
         }
     };
-    let others = named.into_iter().filter(|other| other.id != device.id).take(MOST_DUPLICATES);
-    futures::future::join_all(others.map(|other| async {
-        let (keys, managed) = tokio::join!(keys(seat, other.id), managed(seat, other.id));
-        Candidate { device: other, keys, managed }
-    }))
-    .await
+    named.retain(|other| other.id != device.id);
+    let mut unseen = Unseen::None;
+    if named.len() > MOST_DUPLICATES {
+        unseen = Unseen::LeftOut(named.len() - MOST_DUPLICATES);
+        verdict::sort_likeliest_first(device, &mut named);
+        named.truncate(MOST_DUPLICATES);
+    }
+    let seen = futures::future::join_all(named.into_iter().map(|other| candidate(seat, other))).await;
+    Others { seen, unseen }
 }
 
-async fn keys(seat: &Seat, id: DeviceId) -> Vec<Key> {
-    seat.graph.keys_of_device(id).await.map(|listed| listed.keys).unwrap_or_default()
-}
-
-async fn managed(seat: &Seat, id: DeviceId) -> Vec<ManagedDevice> {
-    seat.graph.managed_of_device(id).await.unwrap_or_default()
+async fn candidate(seat: &Seat, device: Device) -> Candidate {
+    let (keys, managed) = tokio::join!(seat.graph.keys_of_device(device.id), seat.graph.managed_of_device(device.id));
+    let known =
+        |what, id: DeviceId| move |error: &GraphError| tracing::warn!(%error, %id, "{what} of a duplicate not read");
+    Candidate {
+        keys: keys.inspect_err(known("keys", device.id)).ok().map(|listed| listed.keys),
+        managed: managed.inspect_err(known("Intune objects", device.id)).ok(),
+        device,
+    }
 }

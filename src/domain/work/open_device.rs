@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::{
     call::Earlier,
+    caller::Knowledge,
     device::{Device, DeviceId, ManagedDevice},
     escrow::Escrow,
     key::Key,
@@ -44,13 +45,19 @@ pub struct Card {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Duplicate {
     pub device: Device,
-    pub keys: usize,
+    /// How many keys it holds; `None` when they could not be listed.
+    pub keys: Option<usize>,
 }
 
 impl Card {
     /// The key the call is about.
     pub fn asked_key(&self) -> Option<&Key> {
         self.keys.iter().find(|key| Some(key.id) == self.asked)
+    }
+
+    /// What there is to compare a caller's claims with.
+    pub fn knowledge(&self) -> Knowledge {
+        if self.managed_failure.is_some() { Knowledge::NotAsked } else { Knowledge::of(&self.managed) }
     }
 
     /// The newest check-in Intune knows.

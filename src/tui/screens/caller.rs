@@ -15,11 +15,11 @@ use super::super::{
 };
 use super::card;
 use crate::domain::{
-    caller::{Claim, Compared, Fact, compare},
+    caller::{Claim, Compared, Fact, Knowledge, compare},
     foreign::printable,
     moment::Moment,
     policy::VerificationError,
-    work::{Request, call::Verify},
+    work::{Request, call::Verify, open_device::Card},
 };
 
 /// What was typed before the list of methods had the focus for so long was meant for a field.
@@ -37,7 +37,15 @@ pub struct CallerForm {
 #[derive(Debug, Default)]
 struct Claimed {
     field: Field,
-    compared: Option<Compared>,
+    /// The technician had it compared since it was last changed.
+    is_said: bool,
+}
+
+impl Claimed {
+    /// What is to be compared; empty where nothing is.
+    fn said(&self) -> &str {
+        if self.is_said { self.field.text() } else { "" }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,13 +75,8 @@ impl CallerForm {
     /// The text of a claim changed: what was compared is no longer said.
     pub fn edited(&mut self) {
         if let Part::Claim(n) = self.part {
-            self.claims[n].compared = None;
+            self.claims[n].is_said = false;
         }
-    }
-
-    fn claims(&self) -> Vec<Claim> {
-        let compared = |claimed: &Claimed| claimed.compared.unwrap_or(Compared::NotAsked);
-        Fact::ALL.into_iter().zip(&self.claims).map(|(fact, c)| Claim { fact, compared: compared(c) }).collect()
     }
 
     fn go_to(&mut self, part: Part, now: Moment) {
@@ -82,18 +85,21 @@ impl CallerForm {
     }
 }
 
-/// Whether Intune knows anything a claim can be compared with.
-fn anything_known(desk: &CallDesk) -> bool {
-    let known = desk.card.as_ref().map(|card| card.managed.as_slice()).unwrap_or_default();
-    known.iter().any(|m| [&m.owner, &m.owner_upn, &m.model, &m.serial].iter().any(|fact| !fact.is_empty()))
+/// The claims as they compare with the card that is open now: looking again compares again.
+fn claims(desk: &CallDesk) -> Vec<Claim> {
+    let said: Vec<(Fact, &str)> = Fact::ALL.into_iter().zip(desk.caller.claims.iter().map(Claimed::said)).collect();
+    compare(&said, desk.card.as_ref().map(|card| card.managed.as_slice()).unwrap_or_default())
 }
 
-/// Compares the claim with the focus. An empty one is not asked.
+/// What there is to compare with; nothing while the device is being opened.
+fn knowledge(desk: &CallDesk) -> Knowledge {
+    desk.card.as_ref().map_or(Knowledge::NotAsked, Card::knowledge)
+}
+
+/// Has the claim with the focus compared. An empty one is not asked.
 fn compare_claim(desk: &mut CallDesk, n: usize) {
-    let Some(card) = &desk.card else { return };
     let claimed = &mut desk.caller.claims[n];
-    let compared = compare(Fact::ALL[n], claimed.field.text(), &card.managed);
-    claimed.compared = (compared != Compared::NotAsked).then_some(compared);
+    claimed.is_said = desk.card.is_some() && !claimed.field.is_empty();
 }
 
 pub fn act(model: &mut Model, action: Action) {
@@ -108,7 +114,7 @@ pub fn act(model: &mut Model, action: Action) {
     match (desk.caller.part, action) {
         (Part::Claim(n), Action::GoOn) => {
             compare_claim(desk, n);
-            if desk.caller.claims[n].compared == Some(Compared::Match) && n + 1 < Fact::ALL.len() {
+            if claims(desk)[n].compared == Compared::Match && n + 1 < Fact::ALL.len() {
                 desk.caller.go_to(Part::Claim(n + 1), now);
             }
         }
@@ -158,7 +164,7 @@ fn move_method(model: &mut Model, action: Action, methods: usize) {
 /// Whether the claims allow a verification at all.
 fn verification(model: &Model) -> Result<(), VerificationError> {
     let Some(desk) = &model.call else { return Ok(()) };
-    model.setup.policy.allows_verification(&desk.caller.claims(), anything_known(desk))
+    model.setup.policy.allows_verification_by(&claims(desk), knowledge(desk))
 }
 
 fn verify(model: &mut Model) {
@@ -180,8 +186,8 @@ fn send(model: &mut Model, method: Option<String>) {
     if desk.card.is_none() {
         return;
     }
-    let request =
-        Verify { call: desk.call.id, method, claims: desk.caller.claims(), anything_known: anything_known(desk) };
+    let anything_known = knowledge(desk) == Knowledge::Facts;
+    let request = Verify { call: desk.call.id, method, claims: claims(desk), anything_known };
     let ask = model.ask(Request::Verify(request));
     if let Some(desk) = &mut model.call {
         desk.writing = Some(ask);
@@ -195,7 +201,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
     let say = model.session.is_renewing().then_some(model.runbook.aside.sign_in.as_str());
     skeleton::rail(model, canvas, say);
     canvas.within(layout.right, |canvas| {
-        claims(canvas, desk, model.session.is_renewing());
+        claim_lines(canvas, desk, model.session.is_renewing());
         let row = if model.session.is_renewing() { 15 } else { methods(model, canvas, desk) + 1 };
         let row = demo_caller(model, canvas, row);
         if let Some(card) = &desk.card {
@@ -206,7 +212,8 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
     skeleton::foot(model, canvas, notice(model, desk), &hints(model, desk));
 }
 
-fn claims(canvas: &mut Canvas, desk: &CallDesk, renewing: bool) {
+fn claim_lines(canvas: &mut Canvas, desk: &CallDesk, renewing: bool) {
+    let compared = claims(desk);
     canvas.put(10, 13, Role::Dim, "They say");
     canvas.put(10, 45, Role::Dim, "Compared");
     for ((n, fact), row) in Fact::ALL.into_iter().enumerate().zip(11..) {
@@ -218,14 +225,14 @@ fn claims(canvas: &mut Canvas, desk: &CallDesk, renewing: bool) {
         canvas.put(row, 3, if focused { Role::Text } else { Role::Dim }, fact.label());
         let (text, cursor) = claimed.field.shown();
         canvas.typed(row, 13, 31, if focused { Role::Field } else { Role::Strong }, &text, focused.then_some(cursor));
-        let (role, mark, words) = match claimed.compared {
-            Some(Compared::Match) => (Role::Ok, "√ ", Compared::Match.words(fact)),
-            Some(Compared::Mismatch) => (Role::Warn, "× ", Compared::Mismatch.words(fact)),
-            Some(Compared::Unknown) => (Role::Text, "? ", Compared::Unknown.words(fact)),
-            Some(Compared::NotAsked) | None if claimed.field.is_empty() => {
-                (Role::Dim, "· ", Compared::NotAsked.words(fact))
-            }
-            Some(Compared::NotAsked) | None => (Role::Dim, "· ", "not compared yet"),
+        let (role, mark, words) = match compared[n].compared {
+            _ if claimed.field.is_empty() => (Role::Dim, "· ", Compared::NotAsked.words(fact)),
+            _ if !claimed.is_said => (Role::Dim, "· ", "not compared yet"),
+            Compared::Unknown if knowledge(desk) == Knowledge::NotAsked => (Role::Warn, "? ", "Intune not asked"),
+            Compared::Match => (Role::Ok, "√ ", Compared::Match.words(fact)),
+            Compared::Mismatch => (Role::Warn, "× ", Compared::Mismatch.words(fact)),
+            Compared::Unknown => (Role::Text, "? ", Compared::Unknown.words(fact)),
+            Compared::NotAsked => (Role::Dim, "· ", Compared::NotAsked.words(fact)),
         };
         canvas.line(row, 45, &[(role, mark), (role, words)]);
     }
@@ -266,12 +273,17 @@ fn notice(model: &Model, desk: &CallDesk) -> Option<(Role, String)> {
     if desk.card.is_none() {
         return Some((Role::Text, format!("{} Opening the device.", model.spinner())));
     }
-    let compared = desk.caller.claims.iter().any(|claimed| claimed.compared.is_some());
-    match verification(model) {
-        Err(error @ VerificationError::Mismatch) => Some((Role::Warn, format!("× {error}"))),
-        Err(error) if desk.caller.part == Part::How || compared => Some((Role::Warn, error.to_string())),
-        _ if !anything_known(desk) => {
+    let compared = desk.caller.claims.iter().any(|claimed| claimed.is_said);
+    match (verification(model), knowledge(desk)) {
+        (Err(error @ (VerificationError::Mismatch | VerificationError::NotAsked)), _) => {
+            Some((Role::Warn, format!("× {error}")))
+        }
+        (Err(error), _) if desk.caller.part == Part::How || compared => Some((Role::Warn, error.to_string())),
+        (_, Knowledge::Nothing) => {
             Some((Role::Text, "Intune knows nothing of this laptop: nothing can be compared.".into()))
+        }
+        (_, Knowledge::NotAsked) => {
+            Some((Role::Text, "Intune could not be asked: nothing can be compared. F5: look again.".into()))
         }
         _ => None,
     }
@@ -287,7 +299,10 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
         let allowed = verification(model);
         let methods = model.setup.policy.methods.len();
         let why = match &allowed {
+            _ if opening => "opening the device",
             Err(VerificationError::Mismatch) => "a claim differs",
+            Err(VerificationError::NotAsked) => "Intune not asked",
+            Err(VerificationError::MoreWanted(_)) => "compare one more",
             Err(_) => "compare a claim first",
             Ok(()) => "choose how",
         };
@@ -306,6 +321,9 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
         if desk.caller.part != Part::Claim(0) {
             hints.push(model.hint(Action::Back, "back"));
         }
+    }
+    if !opening && knowledge(desk) == Knowledge::NotAsked {
+        hints.push(model.hint(Action::LookAgain, "look again"));
     }
     hints.push(model.hint(Action::Park, "park"));
     hints.push(model.hint(Action::Help, "help"));
@@ -427,6 +445,51 @@ mod tests {
         assert!(desk.row(11).contains("? nothing known to compare with"));
         let effects = desk.press("1 v");
         assert!(asked(&effects).iter().any(|r| matches!(r, Request::Verify(v) if !v.anything_known)));
+    }
+
+    #[test]
+    fn where_intune_could_not_be_asked_no_method_verifies_until_looking_again_succeeds() {
+        let mut desk = Desk::open();
+        let managed = std::mem::take(&mut desk.world.card.managed);
+        desk.world.card.managed_failure = Some("Intune does not answer.".into());
+        desk.reach_caller();
+        desk.type_text("mara voss");
+        assert!(desk.press("enter tab 1 v").is_empty(), "nothing could be compared");
+        assert_screen!(desk);
+        desk.world.card.managed = managed;
+        desk.world.card.managed_failure = None;
+        desk.press("f5");
+        assert!(desk.row(11).contains("√ match: the owner"), "what was said is compared again");
+        let effects = desk.press("1 v");
+        assert!(asked(&effects).iter().any(|r| matches!(r, Request::Verify(v) if v.anything_known)));
+    }
+
+    #[test]
+    fn where_two_claims_are_required_one_more_is_asked_for_unless_only_one_is_known() {
+        let mut desk = Desk::in_call();
+        std::sync::Arc::make_mut(&mut desk.model.setup.policy).claims_required = 2;
+        desk.type_text("mara voss");
+        assert!(desk.press("enter tab 1 v").is_empty());
+        assert!(desk.shows("One more claim must match: compare another."), "{:#?}", desk.rows());
+        let known = &mut desk.model.call.as_mut().unwrap().card.as_mut().unwrap().managed[0];
+        (known.model, known.serial) = ("".into(), "".into());
+        let effects = desk.press("1 v");
+        let [Request::Verify(verify)] = asked(&effects)[..] else { panic!("{effects:?}") };
+        assert_eq!(verify.claims[1], Claim { fact: Fact::Model, compared: Compared::Unknown });
+    }
+
+    #[test]
+    fn a_serial_of_another_intune_object_differs() {
+        let mut desk = Desk::open();
+        let mut other = desk.world.card.managed[0].clone();
+        (other.owner, other.owner_upn, other.serial) = ("Omar Reyes".into(), "".into(), "9ZZ9Z".into());
+        desk.world.card.managed.push(other);
+        desk.reach_caller();
+        desk.type_text("mara voss");
+        desk.press("enter down");
+        desk.type_text("9ZZ9Z");
+        assert!(desk.press("enter tab 1 v").is_empty());
+        assert!(desk.shows("One claim differs."), "{:#?}", desk.rows());
     }
 
     #[test]

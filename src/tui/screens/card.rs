@@ -9,7 +9,7 @@ use crate::domain::{
     foreign::Foreign,
     key::{Key, Place, standing},
     moment::since,
-    verdict::{Confidence, Finding, ObjectVerdict},
+    verdict::{Confidence, Finding, ObjectVerdict, Verdict},
     work::open_device::Card,
 };
 
@@ -75,11 +75,15 @@ fn owner(canvas: &mut Canvas, row: u16, known: Option<&ManagedDevice>, shown: bo
     }
 }
 
+/// A verdict that leaves a doubt stands out.
+fn role_of(verdict: &Verdict) -> Role {
+    if verdict.confidence == Confidence::Sure { Role::Text } else { Role::Warn }
+}
+
 /// The verdict, and what else is to be known. Returns the row after it.
 pub fn verdict(canvas: &mut Canvas, row: u16, card: &Card) -> u16 {
     let Some(verdict) = &card.verdict else { return row };
-    let sure = verdict.confidence == Confidence::Sure;
-    let mut row = canvas.facts(row, "Verdict", if sure { Role::Text } else { Role::Warn }, &verdict.sentence, 2);
+    let mut row = canvas.facts(row, "Verdict", role_of(verdict), &verdict.sentence, 2);
     row = canvas.wrapped(row, 13, canvas.edge(), Role::Text, &verdict.because.join(" "), 3);
     if let Some(question) = &verdict.question {
         row = canvas.facts(row, "Ask", Role::Strong, &format!("“{question}”"), 2);
@@ -133,13 +137,12 @@ pub fn objects(model: &Model, canvas: &mut Canvas, row: u16, left: u16, card: &C
         canvas.put_in(at, join_at, seen_at - join_at - 1, Role::Text, device.join.words());
         let seen = device.last_sign_in.map_or_else(|| "never".into(), |at| age::ago(at, model.now.wall));
         canvas.put_in(at, seen_at, keys_at - seen_at - 1, Role::Text, &seen);
-        canvas.put(at, keys_at, Role::Text, &object.keys.to_string());
+        canvas.put(at, keys_at, Role::Text, &object.keys.map_or_else(|| "?".to_owned(), |keys| keys.to_string()));
         let sure = object.finding == Finding::ThisOne && verdict.confidence == Confidence::Sure;
         // The join column says that it is registered only.
         let said = object.words().trim_start_matches("registered only").trim_start_matches([',', ':', ' ']).to_owned();
         let said = if sure { format!("{said}, sure") } else { said };
-        let warn = object.keys > 0 && object.finding != Finding::ThisOne;
-        let role = if warn { Role::Warn } else { Role::Text };
+        let role = if object.warns() { Role::Warn } else { Role::Text };
         at = canvas.wrapped(at, verdict_at, canvas.right(), role, &said, 2);
     }
     at
@@ -190,7 +193,7 @@ pub fn open(model: &Model, canvas: &mut Canvas, after: u16, card: &Card, facts_t
         canvas.within(layout.right, |canvas| {
             row = facts(model, canvas, row, card, None, unmasked);
             if let Some(verdict) = &card.verdict {
-                row = canvas.facts(row, "Verdict", Role::Text, &verdict.sentence, 2);
+                row = canvas.facts(row, "Verdict", role_of(verdict), &verdict.sentence, 2);
             }
             row += 1;
         });

@@ -12,7 +12,7 @@ use super::{
     Page,
     card::{self, Window},
 };
-use crate::domain::{key::place, work::open_device::Card};
+use crate::domain::{key::place, verdict::Confidence, work::open_device::Card};
 
 /// Objects shown at once; a device seldom has more.
 const OBJECTS: usize = 5;
@@ -97,8 +97,13 @@ fn title(model: &Model, canvas: &mut Canvas, open: &Card) {
 fn body(model: &Model, canvas: &mut Canvas, open: &Card, page: &Duplicates, layout: Layout) {
     let window = Window { focus: (page.part == Part::Objects).then_some(page.object), at: page.object, most: OBJECTS };
     let mut row = card::objects(model, canvas, 10, 0, open, window);
-    if let Some(verdict) = open.verdict.as_ref().filter(|verdict| !verdict.because.is_empty()) {
-        row = canvas.facts(row, "Because", Role::Text, &verdict.because.join(" "), 2);
+    if let Some(verdict) = &open.verdict {
+        if verdict.confidence != Confidence::Sure {
+            row = canvas.facts(row, "Verdict", Role::Warn, &verdict.sentence, 2);
+        }
+        if !verdict.because.is_empty() {
+            row = canvas.facts(row, "Because", Role::Text, &verdict.because.join(" "), 2);
+        }
     }
     row += 1;
     let room = usize::from((layout.last + 1).saturating_sub(row + 2));
@@ -116,7 +121,7 @@ fn body(model: &Model, canvas: &mut Canvas, open: &Card, page: &Duplicates, layo
 #[cfg(test)]
 mod tests {
     use crate::{
-        domain::key::Key,
+        domain::{key::Key, verdict::Confidence},
         tui::tests::{Desk, assert_screen},
     };
 
@@ -140,6 +145,22 @@ mod tests {
         assert_screen!(desk);
         desk.press("esc");
         assert!(desk.shows("One key on one device"));
+    }
+
+    #[test]
+    fn what_could_not_be_asked_is_shown_as_unknown() {
+        let mut desk = Desk::open();
+        let verdict = desk.world.card.verdict.as_mut().unwrap();
+        verdict.confidence = Confidence::Likely;
+        verdict.sentence = "This one, likely: it holds the key and checked in last.".into();
+        for object in &mut verdict.objects[1..] {
+            object.keys = None;
+        }
+        desk.type_text("4F2B91C0");
+        desk.wait(200);
+        assert!(desk.shows("This one, likely"), "{:#?}", desk.rows());
+        desk.press("tab");
+        assert_screen!(desk);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::domain::{
     recovery_password::RecoveryPassword,
     technician::{Technician, Tenant, UserId},
     ticket::TicketRule,
-    verdict::{Candidate, judge},
+    verdict::{Candidate, Others, Unseen, judge},
     work::{
         Failure, Kind, Outcome, Request,
         call::{self, CaughtUp, Closed, IncomingCaller},
@@ -130,12 +130,12 @@ pub fn card(now: Timestamp) -> Card {
     let stale = device(STALE, "HVC-LT-0421", Join::EntraJoined, Some(ago(now, 215 * 24)));
     let registered = device(0x00b2_d917, "HVC-LT-0421", Join::Registered, Some(ago(now, 30)));
     let old: Vec<Key> = (0..3).map(|n| key(0x9000_0000 + n, STALE, "2025-01-10", Volume::OperatingSystem)).collect();
-    let asked = Candidate { device: own.clone(), managed: vec![managed.clone()], keys: keys.clone() };
-    let others = [
-        Candidate { device: stale.clone(), managed: Vec::new(), keys: old },
-        Candidate { device: registered.clone(), managed: Vec::new(), keys: Vec::new() },
+    let asked = Candidate { device: own.clone(), managed: Some(vec![managed.clone()]), keys: Some(keys.clone()) };
+    let seen = vec![
+        Candidate { device: stale.clone(), managed: Some(Vec::new()), keys: Some(old) },
+        Candidate { device: registered.clone(), managed: Some(Vec::new()), keys: Some(Vec::new()) },
     ];
-    let verdict = judge(&asked, &others, now);
+    let verdict = judge(&asked, &Others { seen, unseen: Unseen::None }, now);
     Card {
         id: own.id,
         device: Some(own),
@@ -144,7 +144,7 @@ pub fn card(now: Timestamp) -> Card {
         escrow: Escrow::of(&keys, Some(true)),
         asked: Some(keys[0].id),
         keys,
-        duplicates: vec![Duplicate { device: stale, keys: 3 }, Duplicate { device: registered, keys: 0 }],
+        duplicates: vec![Duplicate { device: stale, keys: Some(3) }, Duplicate { device: registered, keys: Some(0) }],
         verdict: Some(verdict),
         earlier: vec![Earlier {
             at: "2026-10-25T09:00:00Z".parse().unwrap(),
