@@ -7,7 +7,7 @@ use crate::{
     domain::{
         debt::{Debt, DebtState, Rotation, RotationId, RotationState},
         moment::since,
-        work::{Kind, News},
+        work::{Failure, Kind, News},
     },
     ops::rotate::{self, Urgency},
     store::debts,
@@ -62,8 +62,23 @@ pub async fn watch(desk: &Desk, tell: impl Fn(News) + Send + Sync) {
     }
 }
 
+/// Takes every rotation that is due one step further, once: for a command, which does not stay to watch. A sentence for every debt that
+/// was proved or came to need a person.
+pub async fn once(desk: &Desk) -> Result<Vec<String>, Failure> {
+    let before = super::debts::list(desk).await?;
+    for rotation in desk.read(debts::open_rotations).await? {
+        if let Err(failure) = rotate::advance(desk, rotation.id, Urgency::WhenDue).await {
+            tracing::warn!(%failure, "a replacement could not be followed");
+            if failure.kind == Kind::SignIn {
+                return Err(failure);
+            }
+        }
+    }
+    Ok(changes(&before, &super::debts::list(desk).await?))
+}
+
 /// Takes every rotation that is due one step further. How long until the next is due.
-async fn round(desk: &Desk, schedule: &mut Schedule) -> Result<Duration, crate::domain::work::Failure> {
+async fn round(desk: &Desk, schedule: &mut Schedule) -> Result<Duration, Failure> {
     let open = desk.read(debts::open_rotations).await?;
     schedule.pauses.retain(|id, _| open.iter().any(|rotation| rotation.id == *id));
     if desk.seat().is_err() {
