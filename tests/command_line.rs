@@ -11,6 +11,7 @@ use common::{
     TICKET,
     pty::{Served, Term, keydesk as in_terminal, serve},
 };
+use rustix::process::Signal;
 use serde_json::Value;
 
 fn keydesk(home: &Path, served: Option<&Served>) -> Command {
@@ -24,6 +25,17 @@ fn keydesk(home: &Path, served: Option<&Served>) -> Command {
             .env("KEYDESK_CLIENT_ID", running.client_id().to_string());
     }
     command
+}
+
+/// The ordinary call, and what its caller claims.
+const REVEAL: [&str; 8] = ["reveal", "4F2B91C0", "--ticket", TICKET, "--reason", "2", "--verified", "in-person"];
+const CLAIM: [&str; 2] = ["--claim", "name=mara voss"];
+
+/// The ordinary call's key as the tenant holds it.
+fn digits(served: &Served) -> String {
+    let dump = served.running.tenant().dump();
+    let is_asked = |key: &&Value| key["id"].as_str().unwrap().to_uppercase().starts_with("4F2B91C0");
+    dump["keys"].as_array().unwrap().iter().find(is_asked).unwrap()["key"].as_str().unwrap().to_owned()
 }
 
 fn json(command: &mut Command) -> Value {
@@ -53,7 +65,7 @@ fn a_call_can_be_done_from_the_command_line() {
     assert_eq!(keys["keys"][0]["standing"], "current");
 
     let reveal = ["reveal", &id, "--ticket", TICKET, "--reason", "windows-update", "--verified", "called-back"];
-    let shown = json(run().args(reveal).args(["--print", "--json"]));
+    let shown = json(run().args(reveal).args(CLAIM).args(["--print", "--json"]));
     let expected = served.running.tenant().recovery_password(id.parse().unwrap()).unwrap();
     assert_eq!(shown["recovery_password"], expected);
 
@@ -76,18 +88,11 @@ fn a_call_can_be_done_from_the_command_line() {
 fn a_key_is_shown_on_the_alternate_screen_until_a_key_is_pressed() {
     let (served, home) = (serve(), tempfile::tempdir().unwrap());
     let mut command = in_terminal(home.path(), Some(&served.running));
-    command.args(["reveal", "4F2B91C0", "--ticket", TICKET, "--reason", "2", "--verified", "in-person"]);
+    command.args(REVEAL.iter().chain(&CLAIM));
     let mut term = Term::spawn(command, 80, 24);
     term.wait_for("Any key conceals it");
     assert!(term.is_alternate());
-    let key = served.running.tenant().dump();
-    let key = key["keys"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|k| k["id"].as_str().unwrap().to_uppercase().starts_with("4F2B91C0"))
-        .unwrap();
-    let digits = key["key"].as_str().unwrap().to_owned();
+    let digits = digits(&served);
     assert!(term.screen().contains(&digits));
     // What comes within a quarter of a second was typed before the key stood there.
     term.send("y");
@@ -98,6 +103,63 @@ fn a_key_is_shown_on_the_alternate_screen_until_a_key_is_pressed() {
     assert!(!term.is_alternate());
     assert!(!term.all_text().contains(&digits[..6]), "{}", term.all_text());
     assert!(term.all_text().contains("is owed a replacement"));
+}
+
+#[test]
+fn whatever_the_system_sends_the_digits_are_off_the_screen_at_once() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let digits = digits(&served);
+    for signal in [Signal::HUP, Signal::TERM, Signal::INT, Signal::QUIT] {
+        let mut command = in_terminal(home.path(), Some(&served.running));
+        command.args(REVEAL.iter().chain(&CLAIM));
+        let mut term = Term::spawn(command, 80, 24);
+        term.wait_for(&digits);
+        term.signal(signal);
+        assert_eq!(term.exit_code(), 0, "{signal:?}");
+        assert!(!term.is_alternate(), "{signal:?}");
+        assert!(!term.all_text().contains(&digits[..6]), "{signal:?}: {}", term.all_text());
+    }
+    let ledger = keydesk(home.path(), None).args(["ledger", "--json"]).assert().success();
+    let rows = String::from_utf8(ledger.get_output().stdout.clone()).unwrap();
+    assert_eq!(rows.matches("\"dropped\"").count(), 4, "{rows}");
+}
+
+#[test]
+fn a_caller_who_claims_nothing_or_the_wrong_thing_gets_no_key() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let reveal = || {
+        let mut command = keydesk(home.path(), Some(&served));
+        command.args(REVEAL).arg("--print");
+        command
+    };
+    assert!(stderr(&mut reveal(), 3).contains("--claim name=…"));
+    assert!(stderr(reveal().args(["--claim", "name="]), 3).contains("--claim serial=…"));
+    assert!(stderr(reveal().args(["--claim", "name=omar voss"]), 3).contains("name is not what Intune knows"));
+    assert!(stderr(reveal().args(CLAIM).args(["--claim", "model=thinkpad x1"]), 3).contains("model is not"));
+    assert!(stderr(reveal().args(CLAIM).args(CLAIM), 2).contains("claimed twice"));
+    assert!(stderr(reveal().args(["--claim", "mara voss"]), 2).contains("name=…"));
+    let ledger = keydesk(home.path(), None).args(["ledger", "--json"]).assert().success();
+    let rows = String::from_utf8(ledger.get_output().stdout.clone()).unwrap();
+    let count = |event: &str| rows.matches(&format!("\"event\":\"{event}\"")).count();
+    assert_eq!((count("call-opened"), count("caller-refused"), count("intended")), (2, 2, 0), "{rows}");
+    assert!(common::key_requests(&served.running).is_empty());
+    reveal().args(CLAIM).assert().success().stdout(format!("{}\n", digits(&served)));
+}
+
+#[test]
+fn what_came_due_while_nobody_looked_is_followed_by_the_next_command() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let run = || keydesk(home.path(), Some(&served));
+    run().args(REVEAL).args(CLAIM).arg("--print").assert().success();
+    let found = json(run().args(["find", "HVC-LT-0421", "--json"]));
+    let device = found["devices"][0]["device_id"].as_str().unwrap();
+    run().args(["rotate", device, "--ticket", TICKET]).assert().success();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    // Reads the ledger alone: by itself it never pays a debt.
+    while json(run().args(["debts", "--json"]))[0]["state"] != "proved" {
+        assert!(std::time::Instant::now() < deadline, "no command follows what is owed");
+        run().args(["keys", device]).assert().success();
+    }
 }
 
 #[test]

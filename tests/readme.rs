@@ -169,6 +169,8 @@ fn the_script_that_verifies_a_ledger_agrees_with_the_program_and_finds_an_edit()
         "windows-update",
         "--verified",
         "manager",
+        "--claim",
+        "name=mara voss",
     ]);
     let head = keydesk(&["ledger"]);
 

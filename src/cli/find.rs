@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{out, seat};
 use crate::{
     config::Settings,
+    desk::Desk,
     domain::{
         age,
         query::Query,
@@ -64,15 +65,18 @@ impl Find {
             return Err(Failure::new(Kind::Usage, "This is neither the beginning of a key ID nor a name.")
                 .next("Type what the caller reads, a device name, a serial or a user."));
         }
-        let (desk, _) = seat::take(settings, no_input).await?;
+        seat::at(settings, no_input, async |desk, _| self.find(desk, query).await).await
+    }
+
+    async fn find(&self, desk: &Desk, query: Query) -> Result<(), Failure> {
         let whole = query.key.as_ref().is_some_and(|key| key.whole().is_some());
         let mut found = Found::default();
         if query.key.is_some() && !whole {
-            seat::with_index(&desk).await?;
-            found = ops::find::find(&desk, &Request { query: query.clone(), limit: LISTED })?;
+            seat::with_index(desk).await?;
+            found = ops::find::find(desk, &Request { query: query.clone(), limit: LISTED })?;
         }
         if found.keys.is_empty() {
-            found = ops::find::look_up(&desk, &LookUp { query }).await?;
+            found = ops::find::look_up(desk, &LookUp { query }).await?;
         }
         if found.is_empty() {
             return Err(Failure::new(Kind::NotFound, "No key and no device was found.")

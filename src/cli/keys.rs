@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{out, seat};
 use crate::{
     config::Settings,
+    desk::Desk,
     domain::{
         age, key,
         work::{
@@ -44,13 +45,16 @@ struct KeyFacts {
 
 impl Keys {
     pub(super) async fn run(self, settings: &Settings, no_input: bool) -> Result<(), Failure> {
-        let (desk, _) = seat::take(settings, no_input).await?;
+        seat::at(settings, no_input, async |desk, _| self.list(desk).await).await
+    }
+
+    async fn list(&self, desk: &Desk) -> Result<(), Failure> {
         // A device id works for a deleted device too, whose keys live on.
         let device = match self.device.parse() {
             Ok(id) => id,
-            Err(_) => seat::one_device(&desk, &self.device).await?.device.id,
+            Err(_) => seat::one_device(desk, &self.device).await?.device.id,
         };
-        let card = ops::open_device::open_device(&desk, Request { device, asked: None }).await?;
+        let card = ops::open_device::open_device(desk, Request { device, asked: None }).await?;
         if self.json { print_json(&card) } else { print(&card, &desk.zone) }
     }
 }

@@ -23,12 +23,18 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn run(self, settings: &Settings) -> Result<(), Failure> {
         let desk = seat::open(settings)?;
-        for row in desk.ledger().rows(self.from)? {
+        // Judged before a row is read: where the chain is broken, a row may be unreadable.
+        let verdict = desk.ledger().verify()?;
+        let mut written = Ok(());
+        let read = desk.ledger().walk(self.from, |row| {
             let text = if self.json { as_json(&row) } else { as_text(&row, &desk.zone) };
-            out::line(&text)?;
-        }
-        match desk.ledger().verify()? {
+            written = out::line(&text);
+            written.is_ok()
+        });
+        written?;
+        match verdict {
             Ok(head) => {
+                read?;
                 out::note(&format!(
                     "{}, the chain is whole, head {}",
                     age::count(usize::try_from(head.seq).unwrap_or(0), "row"),
@@ -36,9 +42,14 @@ impl Ledger {
                 ));
                 Ok(())
             }
-            Err(broken) => Err(Failure::new(Kind::Failed, format!("The chain is broken at {broken}."))
-                .meaning("Rows after it prove nothing.")
-                .next("Copy the file aside and tell whoever keeps the records.")),
+            Err(broken) => {
+                if let Err(error) = read {
+                    out::note(&format!("No row is printed beyond here: {error}"));
+                }
+                Err(Failure::new(Kind::Failed, format!("The chain is broken at {broken}."))
+                    .meaning("Rows after it prove nothing.")
+                    .next("Copy the file aside and tell whoever keeps the records."))
+            }
         }
     }
 }

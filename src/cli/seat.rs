@@ -1,6 +1,6 @@
 //! A desk with somebody at it: opened, caught up and signed in, as every command that asks Entra needs it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +14,7 @@ use crate::{
         work::{Failure, Kind, Progress, find::DeviceMatch, sign_in::SignedIn},
     },
     ops::{self, Asking},
+    runtime::Ending,
 };
 
 /// Opens the ledger; nobody is signed in.
@@ -21,8 +22,38 @@ pub(super) fn open(settings: &Settings) -> Result<Arc<Desk>, Failure> {
     Ok(Arc::new(Desk::open(settings, Clock::system())?))
 }
 
+/// How long a command that is done goes on with replacements that were due.
+const FOLLOW: Duration = Duration::from_secs(20);
+
+/// Does `work` at a desk with somebody at it. Then what is owed and due is taken one step further: no debt is forgotten where nobody opens
+/// the console. What comes of that never changes what came of the work.
+pub(super) async fn at<T>(
+    settings: &Settings,
+    no_input: bool,
+    work: impl AsyncFnOnce(&Desk, SignedIn) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let (desk, signed_in) = take(settings, no_input).await?;
+    let result = work(&desk, signed_in).await;
+    follow(&desk).await;
+    result
+}
+
+/// One look at what is due. Cut short by an interrupt or by its time, it goes on at the next start.
+async fn follow(desk: &Desk) {
+    let Ok(mut ending) = Ending::listen() else { return };
+    let followed = tokio::select! {
+        followed = tokio::time::timeout(FOLLOW, ops::watch::once(desk)) => followed,
+        () = ending.asked() => return,
+    };
+    match followed {
+        Ok(Ok(sentences)) => sentences.iter().for_each(|sentence| out::note(sentence)),
+        Ok(Err(failure)) => tracing::warn!(%failure, "what is owed was not followed"),
+        Err(_) => tracing::warn!("what is owed was not followed to its end"),
+    }
+}
+
 /// Opens the desk and signs in: silently where a session is remembered, else by device code on stderr.
-pub(super) async fn take(settings: &Settings, no_input: bool) -> Result<(Arc<Desk>, SignedIn), Failure> {
+async fn take(settings: &Settings, no_input: bool) -> Result<(Arc<Desk>, SignedIn), Failure> {
     let desk = open(settings)?;
     desk.connection()?;
     for sentence in ops::recover::recover(&desk).await? {

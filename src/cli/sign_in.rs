@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::{out, seat};
-use crate::{config::Settings, domain::work::Failure};
+use crate::{
+    config::Settings,
+    domain::work::{Failure, sign_in::SignedIn},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SignIn {
@@ -25,7 +28,10 @@ struct Facts<'a> {
 
 impl SignIn {
     pub(super) async fn run(self, settings: &Settings, no_input: bool) -> Result<(), Failure> {
-        let (_desk, signed_in) = seat::take(settings, no_input).await?;
+        seat::at(settings, no_input, async |_, signed_in| self.print(&signed_in)).await
+    }
+
+    fn print(&self, signed_in: &SignedIn) -> Result<(), Failure> {
         if self.json {
             return out::json(&Facts {
                 user: signed_in.technician.upn.raw(),

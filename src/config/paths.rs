@@ -12,6 +12,8 @@ pub struct Paths {
     pub config: PathBuf,
     /// Ledger, index, instance locks, log.
     pub state: PathBuf,
+    /// The state folder was named by a person: what else lies in it, and who may look into it, is theirs to say.
+    is_chosen: bool,
 }
 
 impl Paths {
@@ -19,18 +21,22 @@ impl Paths {
     pub fn find(home: Option<&Path>) -> Result<Self, ConfigError> {
         if let Some(home) = home {
             let home = std::path::absolute(home).map_err(|source| ConfigError::Read { path: home.into(), source })?;
-            return Ok(Self { config: home.join("config.toml"), state: home });
+            return Ok(Self { config: home.join("config.toml"), state: home, is_chosen: true });
         }
         let base = choose_base_strategy().map_err(|_| ConfigError::NoHome)?;
         let state = base.state_dir().unwrap_or_else(|| base.data_dir());
-        Ok(Self { config: base.config_dir().join("keydesk").join("config.toml"), state: state.join("keydesk") })
+        Ok(Self {
+            config: base.config_dir().join("keydesk").join("config.toml"),
+            state: state.join("keydesk"),
+            is_chosen: false,
+        })
     }
 
     /// The demo's own world below this one, so that it never touches a real ledger.
     #[must_use]
     pub fn demo(&self) -> Self {
         let state = self.state.join("demo");
-        Self { config: state.join("config.toml"), state }
+        Self { config: state.join("config.toml"), state, is_chosen: false }
     }
 
     pub fn ledger(&self) -> PathBuf {
@@ -50,14 +56,52 @@ impl Paths {
         self.state.join("keydesk.log")
     }
 
-    /// Makes the state folder, for this account alone.
+    /// Makes the state folder, for this account alone. What stands there already is tightened: our files, and the folders that are ours.
     pub fn create(&self) -> Result<(), ConfigError> {
         create_private(&self.state)?;
-        create_private(&self.instances())
+        create_private(&self.instances())?;
+        #[cfg(unix)]
+        self.tighten();
+        Ok(())
+    }
+
+    /// Takes from others what an earlier version, a copy or a loose umask left them. What cannot be tightened is not this account's, and
+    /// fails where it is opened.
+    #[cfg(unix)]
+    fn tighten(&self) {
+        if !self.is_chosen {
+            allow_only_owner(&self.state, 0o700);
+        }
+        allow_only_owner(&self.instances(), 0o700);
+        let Ok(entries) = std::fs::read_dir(&self.state) else { return };
+        for entry in entries.flatten() {
+            if entry.file_name().to_str().is_some_and(is_private) && entry.file_type().is_ok_and(|kind| kind.is_file())
+            {
+                allow_only_owner(&entry.path(), 0o600);
+            }
+        }
     }
 }
 
-/// Makes a folder that only its owner can read, from the first moment on.
+/// Whether a file of this name in the state folder is the ledger, an index, one of their side files, or the log.
+#[cfg(unix)]
+fn is_private(name: &str) -> bool {
+    let is_database = name.starts_with("ledger.db") || (name.starts_with("index-") && name.contains(".db"));
+    is_database || name == "keydesk.log"
+}
+
+#[cfg(unix)]
+fn allow_only_owner(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(found) = std::fs::metadata(path) else { return };
+    if found.permissions().mode() & 0o077 != 0
+        && let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+    {
+        tracing::warn!(path = %path.display(), %error, "others may read this");
+    }
+}
+
+/// Makes a folder that only its owner can read, from the first moment on. One that is there stays as it is.
 pub fn create_private(folder: &Path) -> Result<(), ConfigError> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -95,12 +139,41 @@ mod tests {
     }
 
     #[cfg(unix)]
+    fn mode(path: &Path) -> u32 {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[cfg(unix)]
     #[test]
     fn the_state_folder_is_for_its_owner_alone() {
-        use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::find(Some(&home.path().join("new"))).unwrap();
         paths.create().unwrap();
-        assert_eq!(std::fs::metadata(&paths.state).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!((mode(&paths.state), mode(&paths.instances())), (0o700, 0o700));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn in_a_folder_that_others_may_read_our_files_are_tightened_and_the_rest_is_left() {
+        use std::{fs, os::unix::fs::PermissionsExt as _};
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::find(Some(home.path())).unwrap();
+        let theirs = home.path().join("notes.txt");
+        let ours = [paths.ledger(), home.path().join("ledger.db-wal"), paths.index("dana"), paths.log()];
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        for file in ours.iter().chain([&theirs]) {
+            fs::write(file, "").unwrap();
+            fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        paths.create().unwrap();
+        assert_eq!(ours.map(|file| mode(&file)), [0o600; 4]);
+        assert_eq!((mode(&theirs), mode(home.path())), (0o644, 0o755));
+        // The demo's folder is ours wherever it lies.
+        let demo = paths.demo();
+        fs::create_dir(&demo.state).unwrap();
+        fs::set_permissions(&demo.state, fs::Permissions::from_mode(0o755)).unwrap();
+        demo.create().unwrap();
+        assert_eq!(mode(&demo.state), 0o700);
     }
 }

@@ -73,9 +73,12 @@ pub async fn watch(desk: &Desk, tell: impl Fn(News) + Send + Sync) {
     }
 }
 
-/// Takes everything that is due one step further, once: for a command that does not stay.
-pub async fn once(desk: &Desk) -> Result<(), Failure> {
-    round(desk, &mut Schedule::default()).await.map(drop)
+/// Takes everything that is due one step further, once: for a command, which does not stay to watch. A sentence for every debt that was
+/// proved or came to need a person.
+pub async fn once(desk: &Desk) -> Result<Vec<String>, Failure> {
+    let before = super::debts::list(desk).await?;
+    round(desk, &mut Schedule::default()).await?;
+    Ok(changes(&before, &super::debts::list(desk).await?))
 }
 
 /// Takes every rotation that is due one step further. How long until the next is due.

@@ -23,7 +23,7 @@ pub async fn open(desk: Arc<Desk>, look: settings::Screen) -> Result<(), RunErro
     let (cols, rows) = crossterm::terminal::size().map_err(failed)?;
     let model = Model::new(setup(&desk, look, cols, rows)).map_err(|e| RunError::Assets(e.to_string()))?;
     let mut screen = Screen::enter().map_err(failed)?;
-    run(desk, model, screen.terminal(), EventStream::new()).await
+    run(desk, model, &mut screen, EventStream::new()).await
 }
 
 /// How the model is told about this desk.

@@ -4,21 +4,24 @@
 //! next deadline: with nothing to do it does nothing.
 
 mod console;
+mod ending;
 mod hardening;
 mod perform;
 mod performer;
+mod show;
 mod terminal;
 
-use std::{io, sync::Arc};
+use std::{io, panic::AssertUnwindSafe, sync::Arc};
 
 use crossterm::event::{Event, KeyEvent};
-use futures::{Stream, StreamExt as _};
-use ratatui::{Terminal, backend::Backend};
-use tokio::sync::mpsc;
+use futures::{FutureExt as _, Stream, StreamExt as _};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 pub use console::{open, setup};
+pub use ending::Ending;
 pub use hardening::refuse_core_dumps;
-pub use terminal::{Screen, show_until_key};
+pub use show::show_until_key;
+pub use terminal::Screen;
 
 use crate::{
     desk::Desk,
@@ -36,18 +39,25 @@ pub enum RunError {
     Assets(String),
     #[error("The terminal failed: {0}")]
     Terminal(String),
+    #[error("The program cannot hear when the system asks it to end: {0}")]
+    Signals(String),
     #[error("A part of the program failed; nothing that was recorded is lost. Start keydesk again.")]
     Panicked,
 }
 
-/// Runs the console on `terminal` until it is told to quit, the terminal goes away, or the system asks it to end.
-pub async fn run<B: Backend>(
+/// All that stands on the screen while the last writes are waited for.
+const FINISHING: &str = "Finishing what is being written…";
+
+/// Runs the console on `screen` until it is told to quit, the terminal goes away, or the system asks it to end. Whatever ends it, what is
+/// being written is finished, with no digit on the screen meanwhile.
+pub async fn run(
     desk: Arc<Desk>,
     mut model: Model,
-    terminal: &mut Terminal<B>,
-    mut events: impl Stream<Item = io::Result<Event>> + Unpin,
+    screen: &mut Screen,
+    events: impl Stream<Item = io::Result<Event>> + Unpin,
 ) -> Result<(), RunError> {
-    let (tell, mut told) = mpsc::unbounded_channel::<Msg>();
+    let ending = Ending::listen().map_err(|e| RunError::Signals(e.to_string()))?;
+    let (tell, told) = mpsc::unbounded_channel::<Msg>();
     let mut performer = Performer::new(Arc::clone(&desk), tell.clone());
     performer.spawn({
         let desk = Arc::clone(&desk);
@@ -59,38 +69,63 @@ pub async fn run<B: Backend>(
             .await;
         }
     });
-    let mut ending = std::pin::pin!(end_asked_for());
+    let inputs = Inputs { told, events, ending };
+    let conversation = converse(&desk, &mut model, screen, &mut performer, inputs);
+    // A panic here must not drop the performer: what it writes would be torn off.
+    let ended = AssertUnwindSafe(conversation).catch_unwind().await.unwrap_or(Err(RunError::Panicked));
+    drop(model);
+    // A terminal that is gone shows nothing any more.
+    let _ = screen.wipe(FINISHING);
+    performer.finish().await;
+    ended
+}
+
+/// What the loop waits for.
+struct Inputs<E> {
+    told: UnboundedReceiver<Msg>,
+    events: E,
+    ending: Ending,
+}
+
+async fn converse(
+    desk: &Desk,
+    model: &mut Model,
+    screen: &mut Screen,
+    performer: &mut Performer,
+    mut inputs: Inputs<impl Stream<Item = io::Result<Event>> + Unpin>,
+) -> Result<(), RunError> {
     let started = model.start();
-    let mut quit = carry_out(&mut performer, started);
+    let mut quit = carry_out(performer, started);
     let mut changed = true;
     while !quit {
-        if changed && told.is_empty() {
-            terminal.draw(|frame| tui::view(&model, frame)).map_err(|e| RunError::Terminal(e.to_string()))?;
+        if changed && inputs.told.is_empty() {
+            let drawn = screen.draw(|frame| tui::view(model, frame)).map_err(|e| RunError::Terminal(e.to_string()))?;
+            if !drawn {
+                return Err(RunError::Panicked);
+            }
             changed = false;
         }
         let now = desk.clock.moment();
         let sleep = model.next_deadline(now).map(|deadline| deadline.left(now));
         let msg = tokio::select! {
-            // Answers first: a key is then judged against what is known.
+            // Answers before keys: a key is then judged against what is known.
             biased;
-            Some(msg) = told.recv() => Some(msg),
+            () = inputs.ending.asked() => break,
             failed = performer.panicked() => return Err(failed),
-            event = events.next() => match event {
+            Some(msg) = inputs.told.recv() => Some(msg),
+            event = inputs.events.next() => match event {
                 Some(Ok(event)) => read(event),
                 // The terminal is gone.
                 Some(Err(_)) | None => break,
             },
-            () = &mut ending => break,
             () = pause(sleep) => Some(Msg::Tick),
         };
         if let Some(msg) = msg {
-            let effects = tui::update(&mut model, desk.clock.moment(), msg);
-            quit = carry_out(&mut performer, effects);
+            let effects = tui::update(model, desk.clock.moment(), msg);
+            quit = carry_out(performer, effects);
             changed = true;
         }
     }
-    drop(model);
-    performer.finish().await;
     Ok(())
 }
 
@@ -129,31 +164,4 @@ fn read(event: Event) -> Option<Msg> {
 
 fn read_key(key: KeyEvent) -> Option<Msg> {
     KeyPress::read(key).map(Msg::Key)
-}
-
-/// Resolves when the system asks the program to end: the session closes, the machine goes down.
-async fn end_asked_for() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut hangup), Ok(mut terminate)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) {
-            tokio::select! {
-                _ = hangup.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    #[cfg(windows)]
-    {
-        use tokio::signal::windows::{ctrl_close, ctrl_shutdown};
-        if let (Ok(mut close), Ok(mut shutdown)) = (ctrl_close(), ctrl_shutdown()) {
-            tokio::select! {
-                _ = close.recv() => {}
-                _ = shutdown.recv() => {}
-            }
-            return;
-        }
-    }
-    std::future::pending::<()>().await;
 }

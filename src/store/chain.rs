@@ -89,6 +89,22 @@ pub(super) fn rows(conn: &Connection, from: u64) -> Result<Vec<Row>, TxError> {
     })
 }
 
+/// Hands `each` every row from `from` on, in order, until it has had enough. A row that cannot be read ends the walk.
+pub(super) fn walk(conn: &Connection, from: u64, mut each: impl FnMut(Row) -> bool) -> Result<(), TxError> {
+    let mut statement = conn.prepare_cached("SELECT body, hash FROM ledger WHERE seq >= ?1 ORDER BY seq")?;
+    let mut rows = statement.query([from.cast_signed()])?;
+    while let Some(row) = rows.next()? {
+        let bytes: Vec<u8> = row.get(0)?;
+        let body: Body = serde_json::from_slice(&bytes)?;
+        let row =
+            Row { seq: body.seq, at: body.at, stamp: body.stamp, call: body.call, event: body.what, hash: row.get(1)? };
+        if !each(row) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Walks the whole chain. The head when every row follows the one before it, the first break otherwise.
 pub(super) fn verify(conn: &Connection) -> Result<Result<Head, Break>, TxError> {
     let mut statement = conn.prepare("SELECT seq, body, hash FROM ledger ORDER BY seq")?;

@@ -10,6 +10,9 @@ use uuid::Uuid;
 
 use crate::domain::debt::InstanceId;
 
+/// Held by whoever starts.
+const GATE: &str = "starting";
+
 /// This process, for as long as the value lives.
 #[derive(Debug)]
 pub struct Instance {
@@ -19,8 +22,12 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Makes and locks this process's file in `folder`.
+    /// Makes and locks this process's file in `folder`, and removes those that killed processes left.
     pub fn start(folder: &Path) -> io::Result<Self> {
+        // Between making its file and locking it a process looks dead: nobody collects meanwhile.
+        let gate = File::create(folder.join(GATE))?;
+        gate.lock()?;
+        collect(folder);
         let id = InstanceId(Uuid::now_v7());
         let path = file_of(folder, id);
         let file = File::create_new(&path)?;
@@ -42,7 +49,11 @@ impl Drop for Instance {
 /// Whether the process named `id` still lives. Removes the file of a dead one.
 pub fn is_alive(folder: &Path, id: InstanceId) -> bool {
     let path = file_of(folder, id);
-    let Ok(file) = File::open(&path) else { return false };
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        // Only a file that is not there says that its process ended. One that cannot be opened (no rights, no handles left) says nothing.
+        Err(error) => return error.kind() != io::ErrorKind::NotFound,
+    };
     match file.try_lock() {
         // An error of the file system says nothing about its process: then its intents are left alone too.
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => true,
@@ -51,6 +62,15 @@ pub fn is_alive(folder: &Path, id: InstanceId) -> bool {
             let _ = std::fs::remove_file(&path);
             false
         }
+    }
+}
+
+/// Removes the files of dead processes, also of those that no row names: nobody else would ever ask for them.
+fn collect(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    for id in names {
+        is_alive(folder, InstanceId(id));
     }
 }
 
@@ -79,5 +99,28 @@ mod tests {
         File::create(file_of(folder.path(), id)).unwrap();
         assert!(!is_alive(folder.path(), id));
         assert!(!file_of(folder.path(), id).exists());
+    }
+
+    #[test]
+    fn starting_removes_what_killed_processes_left_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let living = Instance::start(folder.path()).unwrap();
+        let killed = file_of(folder.path(), InstanceId(Uuid::now_v7()));
+        File::create(&killed).unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        let started = Instance::start(folder.path()).unwrap();
+        assert!(!killed.exists());
+        assert!(folder.path().join("notes.txt").exists());
+        assert!(is_alive(folder.path(), living.id) && is_alive(folder.path(), started.id));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_cannot_be_opened_is_no_proof_of_death() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = InstanceId(Uuid::now_v7());
+        // A loop of links: there, and nobody can open it, whatever their rights.
+        std::os::unix::fs::symlink(file_of(folder.path(), id), file_of(folder.path(), id)).unwrap();
+        assert!(is_alive(folder.path(), id));
     }
 }

@@ -72,6 +72,11 @@ impl Ledger {
         self.read(|conn| chain::rows(conn, from))
     }
 
+    /// Hands `each` every row from `from` on, one at a time, until it answers `false` or a row cannot be read.
+    pub fn walk(&self, from: u64, each: impl FnMut(Row) -> bool) -> Result<(), StoreError> {
+        self.read(|conn| chain::walk(conn, from, each))
+    }
+
     /// Walks the whole chain.
     pub fn verify(&self) -> Result<Result<Head, Break>, StoreError> {
         self.read(chain::verify)

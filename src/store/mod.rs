@@ -9,6 +9,7 @@ pub mod disclosures;
 pub mod index;
 pub mod instance;
 pub mod ledger;
+mod private;
 mod projection;
 mod schema;
 #[cfg(test)]

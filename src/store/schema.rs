@@ -19,6 +19,7 @@ pub(super) enum Care {
 
 /// Opens `path`, sets its pragmas and brings its tables up to date.
 pub(super) fn open(path: &std::path::Path, care: Care) -> Result<Connection, StoreError> {
+    super::private::make(path);
     let mut conn = Connection::open(path).map_err(|e| super::TxError::Sql(e).at(path))?;
     set_up(&mut conn, care).map_err(|e| super::TxError::Sql(e).at(path))?;
     let steps = Migrations::from_slice(if care == Care::Durable { LEDGER } else { INDEX });

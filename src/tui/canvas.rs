@@ -3,6 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
+use zeroize::Zeroizing;
 
 use super::theme::{Colours, Glyphs, Role};
 use crate::domain::foreign::printable;
@@ -75,10 +76,21 @@ impl<'a> Canvas<'a> {
         col + u16::try_from(shown.width()).unwrap_or(room)
     }
 
-    /// Puts a secret without making a copy of it anywhere but in the cells.
+    /// Puts a secret without making a copy of it anywhere but in the cells. What is no digit was chosen by whoever wrote it to Entra, and
+    /// is written out like any foreign text.
     pub fn secret(&mut self, row: u16, col: u16, width: u16, role: Role, text: &str) {
-        if (1..=self.rows()).contains(&row) && (1..=self.cols()).contains(&col) {
-            self.buffer.set_stringn(col - 1, row - 1, text, usize::from(width), self.colours.style(role));
+        if !((1..=self.rows()).contains(&row) && (1..=self.cols()).contains(&col)) {
+            return;
+        }
+        let style = self.colours.style(role);
+        let end = (col - 1).saturating_add(width);
+        let mut at = col - 1;
+        for c in text.chars() {
+            let mut own = Zeroizing::new([0; 4]);
+            let own = &*c.encode_utf8(&mut *own);
+            let written_out = (!c.is_ascii_digit()).then(|| Zeroizing::new(printable(own)));
+            let shown = written_out.as_ref().map_or(own, |text| text.as_str());
+            (at, _) = self.buffer.set_stringn(at, row - 1, shown, usize::from(end.saturating_sub(at)), style);
         }
     }
 
@@ -229,6 +241,16 @@ mod tests {
         canvas.put(1, 1, Role::Text, "a\u{1b}[2J\u{202e}b");
         let shown: String = buffer.content().iter().map(ratatui::buffer::Cell::symbol).collect();
         assert_eq!(shown.trim_end(), "a\\u{1b}[2J\\u{202e}b");
+    }
+
+    #[test]
+    fn no_control_in_a_key_reaches_the_terminal() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 30, 1));
+        let mut canvas = Canvas::new(&mut buffer, Colours::Mono, Glyphs::Unicode);
+        canvas.secret(1, 2, 20, Role::Secret, "12\u{1b}3\u{202e}4");
+        canvas.secret(1, 25, 3, Role::Secret, "567890");
+        let shown: String = buffer.content().iter().map(ratatui::buffer::Cell::symbol).collect();
+        assert_eq!(shown, " 12\\u{1b}3\\u{202e}4     567   ");
     }
 
     #[test]

@@ -118,6 +118,11 @@ impl Term {
         self.child.wait().unwrap();
     }
 
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = self.child.process_id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        rustix::process::kill_process(id.unwrap(), signal).unwrap();
+    }
+
     /// Waits for the program to end by itself.
     #[track_caller]
     pub fn exit_code(&mut self) -> u32 {
