@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use common::*;
 use keydesk::{
     domain::{
+        caller::Knowledge,
         debt::{Block, DebtState, RotationState},
         event::Event,
         policy::Proof,
@@ -424,6 +425,33 @@ async fn a_device_opens_with_its_duplicates_judged_and_its_keys_in_order() {
     assert_eq!(verdict.sentence, "This one, sure: it holds the key and checked in last.");
     assert!(verdict.because.iter().any(|s| s.contains("holds 3 old keys: do not delete it")), "{verdict:#?}");
     assert_eq!(card.managed[0].serial.raw(), "7KQ2M");
+}
+
+#[tokio::test]
+async fn a_device_opens_although_duplicates_and_intune_cannot_be_asked_and_the_card_says_so() {
+    let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
+    let desk = desk(&tenant, home.path()).await;
+    let found = key(&desk, PREFIX);
+    let request = || open_device::Request { device: found.key.device, asked: Some(found.key.id) };
+    let refuse = |path: &str, skip: u32, count: u32| {
+        let line = json!({"path": path, "kind": "status", "status": 403, "skip": skip, "count": count});
+        tenant.tenant().fault(fault(line));
+    };
+
+    refuse("displayName eq", 0, 1);
+    let card = ops::open_device::open_device(&desk, request()).await.unwrap();
+    let verdict = card.verdict.unwrap();
+    assert_eq!(verdict.sentence, "Not clear: other objects with this name could not be looked for.");
+
+    // The device's own keys are listed, its duplicates' are not.
+    refuse("recoveryKeys", 1, 2);
+    refuse("managedDevices", 0, 3);
+    let card = ops::open_device::open_device(&desk, request()).await.unwrap();
+    assert_eq!(card.knowledge(), Knowledge::NotAsked);
+    assert!(card.duplicates.iter().all(|duplicate| duplicate.keys.is_none()), "{:#?}", card.duplicates);
+    let verdict = card.verdict.unwrap();
+    assert!(verdict.sentence.starts_with("This one, likely"), "{verdict:#?}");
+    assert!(verdict.objects[1].words().ends_with("keys not listed: do not delete"), "{verdict:#?}");
 }
 
 #[tokio::test]
