@@ -158,6 +158,11 @@ impl Desk {
         })
     }
 
+    /// Whether another desk is open on these files.
+    pub fn is_open_elsewhere(paths: &Paths) -> bool {
+        crate::store::instance::any_alive(&paths.instances())
+    }
+
     /// Adds the demo's callers.
     #[must_use]
     pub fn with_callers(mut self, callers: Callers) -> Self {

@@ -211,7 +211,7 @@ async fn a_caller_who_is_not_verified_ends_the_call_on_record() {
     let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
     let desk = desk(&tenant, home.path()).await;
     let call = verified_call(&desk, PREFIX).await;
-    let refuse = Verify { call: call.id, method: None, claims: vec![], anything_known: true };
+    let refuse = Verify { call: call.id, method: None, claims: vec![], known: Knowledge::Facts };
     let Verdict::Refused(closed) = ops::calls::verify(&desk, refuse).await.unwrap() else { panic!("not refused") };
     assert!(closed.call.closed.is_some());
     assert!(disclose(&desk, &call).await.unwrap_err().happened.contains("closed already"));

@@ -37,6 +37,11 @@ pub(super) struct Demo {
 impl Demo {
     pub(super) async fn run(self, mut settings: Settings) -> Result<(), Failure> {
         settings.paths = settings.paths.demo();
+        if Desk::is_open_elsewhere(&settings.paths) {
+            // Each demo keeps its tenant in the same file: two would tell two stories.
+            return Err(Failure::new(Kind::Refused, "A demo is open already.")
+                .next("Leave it with Ctrl+Q first, or set KEYDESK_HOME to another folder."));
+        }
         if self.fresh && settings.paths.state.exists() {
             std::fs::remove_dir_all(&settings.paths.state)
                 .map_err(|e| Failure::new(Kind::Failed, format!("The old demo cannot be removed: {e}.")))?;

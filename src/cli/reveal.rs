@@ -113,14 +113,10 @@ impl Reveal {
             out::note(&format!("Intune could not be asked, so no claim can be compared: {failure}"));
         }
         let claims = compared(&self.claims, &card.managed);
-        let verify = Verify {
-            call: CallId::new(),
-            method: Some(self.verified.clone()),
-            anything_known: Fact::ALL.iter().any(|fact| is_known(*fact, &card.managed)),
-            claims,
-        };
+        let verify =
+            Verify { call: CallId::new(), method: Some(self.verified.clone()), known: card.knowledge(), claims };
         let differs = verify.claims.iter().any(|claim| claim.compared == Compared::Mismatch);
-        if !differs && desk.policy.allows_verification(&verify.claims, verify.anything_known).is_err() {
+        if !differs && desk.policy.allows_verification(&verify.claims, verify.known).is_err() {
             let options: Vec<String> = Fact::ALL
                 .into_iter()
                 .filter(|fact| is_known(*fact, &card.managed))

@@ -143,16 +143,13 @@ impl Policy {
 
     /// Whether these claims allow a verification, given what there was to compare them with. Where Intune could not be asked, a policy
     /// that requires claims allows none: that nothing is known must be Intune's word.
-    pub fn allows_verification_by(&self, claims: &[Claim], known: Knowledge) -> Result<(), VerificationError> {
+    ///
+    /// None may differ, and where anything is known enough must match; enough are never more than there are facts known: those whose
+    /// claim is not [`Compared::Unknown`].
+    pub fn allows_verification(&self, claims: &[Claim], known: Knowledge) -> Result<(), VerificationError> {
         if known == Knowledge::NotAsked && self.claims_required > 0 {
             return Err(VerificationError::NotAsked);
         }
-        self.allows_verification(claims, known == Knowledge::Facts)
-    }
-
-    /// Whether these claims allow a verification: none differs, and where anything is known, enough match. Enough are never more than
-    /// there are facts known: those whose claim is not [`Compared::Unknown`].
-    pub fn allows_verification(&self, claims: &[Claim], anything_known: bool) -> Result<(), VerificationError> {
         let count = |wanted: Compared| {
             Fact::ALL.iter().filter(|&&fact| claims.contains(&Claim { fact, compared: wanted })).count()
         };
@@ -160,7 +157,7 @@ impl Policy {
             return Err(VerificationError::Mismatch);
         }
         let facts = Fact::ALL.len() - count(Compared::Unknown);
-        let required = if anything_known { self.claims_required.min(facts.max(1)) } else { 0 };
+        let required = if known == Knowledge::Facts { self.claims_required.min(facts.max(1)) } else { 0 };
         match (count(Compared::Match), required) {
             (matched, required) if matched >= required => Ok(()),
             (0, _) => Err(VerificationError::NothingCompared),
@@ -260,16 +257,15 @@ mod tests {
         #[case] claims: Vec<Claim>,
         #[case] expected: Result<(), VerificationError>,
     ) {
-        assert_eq!(policy(required).allows_verification(&claims, true), expected);
-        assert_eq!(policy(required).allows_verification_by(&claims, Knowledge::Facts), expected);
+        assert_eq!(policy(required).allows_verification(&claims, Knowledge::Facts), expected);
     }
 
     #[test]
     fn where_intune_could_not_be_asked_no_method_verifies_and_where_it_knows_nothing_one_does() {
         let nothing = claims(Unknown, Unknown, Unknown);
-        assert_eq!(policy(1).allows_verification_by(&nothing, Knowledge::NotAsked), Err(VerificationError::NotAsked));
-        assert_eq!(policy(1).allows_verification_by(&nothing, Knowledge::Nothing), Ok(()));
-        assert_eq!(policy(0).allows_verification_by(&nothing, Knowledge::NotAsked), Ok(()));
+        assert_eq!(policy(1).allows_verification(&nothing, Knowledge::NotAsked), Err(VerificationError::NotAsked));
+        assert_eq!(policy(1).allows_verification(&nothing, Knowledge::Nothing), Ok(()));
+        assert_eq!(policy(0).allows_verification(&nothing, Knowledge::NotAsked), Ok(()));
     }
 
     #[test]

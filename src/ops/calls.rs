@@ -38,7 +38,7 @@ pub enum Verdict {
 
 /// Records the verification, or the refusal, which closes the call.
 pub async fn verify(desk: &Desk, request: ask::Verify) -> Result<Verdict, Failure> {
-    let ask::Verify { call, method, claims, anything_known } = request;
+    let ask::Verify { call, method, claims, known } = request;
     let Some(method) = method else {
         desk.record(move |pen| {
             must_be_open(pen.conn(), call)?;
@@ -52,12 +52,12 @@ pub async fn verify(desk: &Desk, request: ask::Verify) -> Result<Verdict, Failur
         let said = crate::domain::policy::VerificationError::Method(method, known.join(", "));
         return Err(Failure::new(Kind::Usage, said.to_string()));
     };
-    desk.policy.allows_verification(&claims, anything_known).map_err(|e| Failure::new(Kind::Refused, e.to_string()))?;
+    desk.policy.allows_verification(&claims, known).map_err(|e| Failure::new(Kind::Refused, e.to_string()))?;
     let folded = desk
         .record(move |pen| {
             must_be_open(pen.conn(), call)?;
             pen.append(Some(call), &Event::CallerVerified { method: method.id, words: method.short, claims })?;
-            known(pen.conn(), call)
+            self::known(pen.conn(), call)
         })
         .await?;
     Ok(Verdict::Verified(folded))

@@ -59,15 +59,17 @@ pub async fn run(
     let ending = Ending::listen().map_err(|e| RunError::Signals(e.to_string()))?;
     let (tell, told) = mpsc::unbounded_channel::<Msg>();
     let mut performer = Performer::new(Arc::clone(&desk), tell.clone());
+    let news = move |news| {
+        // The loop that listened has ended: so will this.
+        let _ = tell.send(Msg::News(news));
+    };
+    performer.spawn({
+        let (desk, news) = (Arc::clone(&desk), news.clone());
+        async move { ops::watch::watch(&desk, news).await }
+    });
     performer.spawn({
         let desk = Arc::clone(&desk);
-        async move {
-            ops::watch::watch(&desk, |news| {
-                // The loop that listened has ended: so will this.
-                let _ = tell.send(Msg::News(news));
-            })
-            .await;
-        }
+        async move { ops::sync_index::keep_fresh(&desk, news).await }
     });
     let inputs = Inputs { told, events, ending };
     let conversation = converse(&desk, &mut model, screen, &mut performer, inputs);

@@ -74,6 +74,13 @@ fn collect(folder: &Path) {
     }
 }
 
+/// Whether any process lives that marks itself in `folder`.
+pub fn any_alive(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.map(InstanceId).any(|id| is_alive(folder, id))
+}
+
 fn file_of(folder: &Path, id: InstanceId) -> PathBuf {
     folder.join(id.0.to_string())
 }
@@ -87,8 +94,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let instance = Instance::start(folder.path()).unwrap();
         let id = instance.id;
-        assert!(is_alive(folder.path(), id));
+        assert!(is_alive(folder.path(), id) && any_alive(folder.path()));
         drop(instance);
+        assert!(!any_alive(folder.path()));
         assert!(!is_alive(folder.path(), id));
     }
 

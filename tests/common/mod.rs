@@ -11,7 +11,7 @@ use keydesk::{
     desk::{Clock, Desk},
     domain::{
         call::Call,
-        caller::{Claim, Compared, Fact},
+        caller::{Claim, Compared, Fact, Knowledge},
         connection::{Connection, read_host},
         debt::Debt,
         device::DeviceId,
@@ -95,7 +95,7 @@ pub async fn verified_call(desk: &Desk, prefix: &str) -> Call {
     let open = Open { key: found.key.id, volume: found.key.volume, device: found.key.device, device_name, heard: 8 };
     let call = ops::calls::open(desk, open).await.unwrap();
     let claims = vec![Claim { fact: Fact::Name, compared: Compared::Match }];
-    let verify = Verify { call: call.id, method: Some("called-back".into()), claims, anything_known: true };
+    let verify = Verify { call: call.id, method: Some("called-back".into()), claims, known: Knowledge::Facts };
     ops::calls::verify(desk, verify).await.unwrap();
     call
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::{
     call::{Call, CallId},
-    caller::Claim,
+    caller::{Claim, Knowledge},
     debt::Debt,
     device::DeviceId,
     foreign::Foreign,
@@ -27,8 +27,8 @@ pub struct Verify {
     /// The policy's method id; `None` refuses the caller and closes the call.
     pub method: Option<String>,
     pub claims: Vec<Claim>,
-    /// Whether there was anything to compare with.
-    pub anything_known: bool,
+    /// What there was to compare with.
+    pub known: Knowledge,
 }
 
 /// "In Windows again": the digits are gone, the rotation goes out.

@@ -164,7 +164,7 @@ fn move_method(model: &mut Model, action: Action, methods: usize) {
 /// Whether the claims allow a verification at all.
 fn verification(model: &Model) -> Result<(), VerificationError> {
     let Some(desk) = &model.call else { return Ok(()) };
-    model.setup.policy.allows_verification_by(&claims(desk), knowledge(desk))
+    model.setup.policy.allows_verification(&claims(desk), knowledge(desk))
 }
 
 fn verify(model: &mut Model) {
@@ -186,8 +186,7 @@ fn send(model: &mut Model, method: Option<String>) {
     if desk.card.is_none() {
         return;
     }
-    let anything_known = knowledge(desk) == Knowledge::Facts;
-    let request = Verify { call: desk.call.id, method, claims: claims(desk), anything_known };
+    let request = Verify { call: desk.call.id, method, claims: claims(desk), known: knowledge(desk) };
     let ask = model.ask(Request::Verify(request));
     if let Some(desk) = &mut model.call {
         desk.writing = Some(ask);
@@ -385,7 +384,7 @@ mod tests {
         let [Request::Verify(verify)] = asked(&effects)[..] else { panic!("{effects:?}") };
         assert_eq!(verify.method.as_deref(), Some("manager"));
         assert_eq!(verify.claims[0], Claim { fact: Fact::Name, compared: Compared::Match });
-        assert!(verify.anything_known);
+        assert_eq!(verify.known, Knowledge::Facts);
     }
 
     #[test]
@@ -444,7 +443,7 @@ mod tests {
         desk.press("enter tab");
         assert!(desk.row(11).contains("? nothing known to compare with"));
         let effects = desk.press("1 v");
-        assert!(asked(&effects).iter().any(|r| matches!(r, Request::Verify(v) if !v.anything_known)));
+        assert!(asked(&effects).iter().any(|r| matches!(r, Request::Verify(v) if v.known != Knowledge::Facts)));
     }
 
     #[test]
@@ -461,7 +460,7 @@ mod tests {
         desk.press("f5");
         assert!(desk.row(11).contains("√ match: the owner"), "what was said is compared again");
         let effects = desk.press("1 v");
-        assert!(asked(&effects).iter().any(|r| matches!(r, Request::Verify(v) if v.anything_known)));
+        assert!(asked(&effects).iter().any(|r| matches!(r, Request::Verify(v) if v.known == Knowledge::Facts)));
     }
 
     #[test]
