@@ -43,7 +43,7 @@ const LANES: usize = 2;
 /// What is typed, in order, and what must be on the screen before the next.
 const STEPS: &[(&str, &str)] = &[
     ("", "keys,"),
-    ("{prefix}", "HVC-LT-0421, Entra joined"),
+    ("{prefix}", "Verdict"),
     ("\r", "They say"),
     ("mara voss\r", "match: the owner"),
     ("\t", "How"),
