@@ -205,6 +205,37 @@ fn the_ledger_can_be_read_signed_out_and_an_empty_one_is_whole() {
 }
 
 #[test]
+fn a_ledger_that_was_tampered_with_is_printed_as_far_as_it_can_be_read_and_says_where() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    keydesk(home.path(), Some(&served)).args(REVEAL).args(CLAIM).arg("--print").assert().success();
+    let ledger = rusqlite::Connection::open(home.path().join("ledger.db")).unwrap();
+    ledger.execute_batch("DROP TRIGGER ledger_is_never_updated").unwrap();
+    assert_eq!(ledger.execute("UPDATE ledger SET body = CAST('{}' AS BLOB) WHERE seq = 4", []).unwrap(), 1);
+    let output = keydesk(home.path(), None).args(["ledger", "--json"]).assert().code(1);
+    let said = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(said.contains("broken at row 4"), "{said}");
+    let rows = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert_eq!(rows.lines().count(), 3, "{rows}");
+    // What stands behind it can still be asked for.
+    keydesk(home.path(), None).args(["ledger", "--from", "5", "--json"]).assert().code(1);
+}
+
+#[test]
+fn no_file_of_the_desk_can_be_read_by_others_whatever_its_folder_allows() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    keydesk(home.path(), Some(&served)).env("KEYDESK_LOG", "debug").args(["find", "4F2B91C0"]).assert().success();
+    let files: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(Result::unwrap).collect();
+    assert!(files.len() >= 4, "ledger, index, log, instances: {files:?}");
+    for file in files {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode & 0o077, 0, "{:?} has {mode:o}", file.file_name());
+    }
+    assert!(std::fs::read_dir(home.path().join("instances")).unwrap().count() <= 1, "only what starting needs is left");
+}
+
+#[test]
 fn help_completions_manual_and_template_are_printed() {
     let home = tempfile::tempdir().unwrap();
     for args in [

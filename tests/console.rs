@@ -11,9 +11,11 @@ use common::{
     pty::{Served, Term, keydesk, serve},
 };
 use portable_pty::CommandBuilder;
+use rustix::process::Signal;
 
 const F1: &str = "\x1bOP";
 const F2: &str = "\x1bOQ";
+const F3: &str = "\x1bOR";
 const CTRL_Q: &str = "\x11";
 const ESC: &str = "\x1b";
 const TAB: &str = "\t";
@@ -99,6 +101,108 @@ fn quitting_in_the_middle_and_starting_again_goes_on_with_the_call_and_its_debt(
     term.wait_for("Parked");
     term.wait_for("1 debt");
     drop(term);
+}
+
+/// The demo as a newcomer starts it, but faster.
+fn demo(home: &Path) -> Term {
+    let mut command = keydesk(home, None);
+    command.args(["demo", "--scenario", "small", "--speed", "400"]);
+    let term = Term::spawn(command, 80, 24);
+    term.wait_for("keys,");
+    term
+}
+
+/// From the desk to the call that was left, and on to its end: in Windows again, replaced, paid.
+fn go_on_with_the_call(term: &mut Term) {
+    term.wait_for("Parked");
+    term.wait_for("1 debt");
+    term.send(F3);
+    term.wait_for("HVC-LT-0421");
+    term.send(ENTER);
+    term.wait_for("w in Windows");
+    term.send("w");
+    term.wait_for("Note");
+    term.wait_for("replaced by");
+    term.send(ENTER);
+    term.wait_for("Type what the caller reads");
+    term.wait_for("no debts");
+    term.send(CTRL_Q);
+    assert_eq!(term.exit_code(), 0);
+}
+
+#[test]
+fn a_demo_that_is_killed_on_the_stage_goes_on_with_its_call_and_pays_its_debt() {
+    let home = tempfile::tempdir().unwrap();
+    let mut term = demo(home.path());
+    to_the_stage(&mut term);
+    term.kill();
+    go_on_with_the_call(&mut demo(home.path()));
+}
+
+#[test]
+fn a_demo_that_is_quit_on_the_stage_goes_on_with_its_story() {
+    let home = tempfile::tempdir().unwrap();
+    let mut term = demo(home.path());
+    to_the_stage(&mut term);
+    term.send(CTRL_Q);
+    if term.sees("Enter quits", Duration::from_secs(2)) {
+        term.send(ENTER);
+    }
+    assert_eq!(term.exit_code(), 0);
+    assert!(!term.is_alternate());
+    let mut term = demo(home.path());
+    // Quitting sent the replacement; the call waits, its debt is paid, and the caller reads the new key.
+    term.wait_for("Parked    call 1, HVC-LT-0421");
+    term.wait_for("Paid      √ HVC-LT-0421");
+    term.wait_for("no debts");
+    assert!(!term.screen().contains("four, fox, two, bravo"), "{}", term.screen());
+    term.send(F3);
+    term.wait_for("1 call to go on with");
+    term.send(ENTER);
+    term.wait_for("w in Windows");
+    term.send(CTRL_Q);
+    assert_eq!(term.exit_code(), 0);
+}
+
+#[test]
+fn a_desk_that_is_asked_to_end_takes_the_digits_down_first() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let blocks = blocks(&served);
+    for signal in [Signal::HUP, Signal::TERM, Signal::INT, Signal::QUIT] {
+        let mut term = console(home.path(), &served);
+        to_the_stage(&mut term);
+        assert!(term.screen().contains(&blocks[1]), "{signal:?}: {}", term.screen());
+        term.signal(signal);
+        assert_eq!(term.exit_code(), 0, "{signal:?}");
+        assert!(!term.is_alternate(), "{signal:?}");
+        assert_eq!(found_digits(term.all_text().as_bytes(), &blocks.concat()), None, "{signal:?}");
+    }
+}
+
+#[test]
+fn while_the_last_write_is_waited_for_no_digit_is_on_the_screen() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let blocks = blocks(&served);
+    let mut term = console(home.path(), &served);
+    to_the_stage(&mut term);
+    // Somebody else writes: whatever this desk wants to record now waits.
+    let other = rusqlite::Connection::open(home.path().join("ledger.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    term.send("h");
+    term.wait_for("Concealed");
+    term.send("h");
+    term.wait_for("1 of 8");
+    term.signal(Signal::TERM);
+    term.wait_for("Finishing what is being written");
+    assert!(term.is_alternate());
+    assert_eq!(found_digits(term.screen().as_bytes(), &blocks.concat()), None, "{}", term.screen());
+    assert!(!blocks.iter().any(|block| term.screen().contains(block.as_str())), "{}", term.screen());
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(term.exit_code(), 0);
+    let recorded: i64 = other
+        .query_row("SELECT count(*) FROM ledger WHERE CAST(body AS TEXT) LIKE '%\"concealed\"%'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(recorded, 1, "what was being written is written");
 }
 
 #[test]
