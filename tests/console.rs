@@ -21,7 +21,12 @@ const ESC: &str = "\x1b";
 const TAB: &str = "\t";
 const ENTER: &str = "\r";
 
+/// Longer than a burst: keys that come faster than fingers decide nothing.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// The console on this home, looking at its rotations every second.
 fn console(home: &Path, served: &Served) -> Term {
+    fs::write(home.join("config.toml"), "[policy.timers]\nwatch_first = \"1s\"\nwatch_longest = \"1s\"\n").unwrap();
     let term = Term::spawn(keydesk(home, Some(&served.running)), 80, 24);
     term.wait_for("keys,");
     term
@@ -40,6 +45,8 @@ fn to_the_stage(term: &mut Term) {
     // What comes within a quarter of a second of the list is dropped: it may have been meant for the field.
     std::thread::sleep(Duration::from_millis(400));
     term.send("1");
+    term.wait_for("► 1");
+    std::thread::sleep(BEAT);
     term.send("v");
     term.wait_for("Ticket");
     term.wait_for("INC");
@@ -48,6 +55,7 @@ fn to_the_stage(term: &mut Term) {
     term.send(ENTER);
     term.send("2");
     term.wait_for("Written down before");
+    std::thread::sleep(BEAT);
     term.send(ENTER);
     term.wait_for("1 of 8");
 }
