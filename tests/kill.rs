@@ -131,6 +131,8 @@ fn walk_and_kill(tenant: &Tenant, home: &Path, last: usize, moment: Duration) ->
     let prefix = tenant.current_prefix();
     let mut term = Term::spawn(tenant.command(home), 80, 24);
     for (step, (keys, expected)) in STEPS.iter().enumerate() {
+        // Keys that come faster than fingers decide nothing.
+        std::thread::sleep(Duration::from_millis(60));
         term.send(&keys.replace("{prefix}", &prefix).replace("{ticket}", &TICKET["INC".len()..]));
         if step == last {
             std::thread::sleep(moment);
