@@ -15,7 +15,7 @@ use keydesk::{
         recovery_password::RecoveryPassword,
         work::{Kind, Progress, Waiting, call::Verify, find, open_device},
     },
-    ops::{self, Asking, calls::Verdict},
+    ops::{self, Asking, calls::Caller},
     simulation::Fault,
 };
 use secrecy::SecretString;
@@ -212,7 +212,7 @@ async fn a_caller_who_is_not_verified_ends_the_call_on_record() {
     let desk = desk(&tenant, home.path()).await;
     let call = verified_call(&desk, PREFIX).await;
     let refuse = Verify { call: call.id, method: None, claims: vec![], known: Knowledge::Facts };
-    let Verdict::Refused(closed) = ops::calls::verify(&desk, refuse).await.unwrap() else { panic!("not refused") };
+    let Caller::Refused(closed) = ops::calls::verify(&desk, refuse).await.unwrap() else { panic!("not refused") };
     assert!(closed.call.closed.is_some());
     assert!(disclose(&desk, &call).await.unwrap_err().happened.contains("closed already"));
 }

@@ -27,7 +27,7 @@ use crate::{
             open_device::{self, Card},
         },
     },
-    ops::{self, calls::Verdict},
+    ops::{self, calls::Caller},
     runtime,
 };
 
@@ -175,7 +175,7 @@ impl Reveal {
                 .meaning("The refusal is on record, and nothing was asked for.")
                 .next("Ask again; a caller who cannot be verified gets no key."));
         }
-        let Verdict::Verified(_) = ops::calls::verify(desk, verify).await? else {
+        let Caller::Verified(_) = ops::calls::verify(desk, verify).await? else {
             return Err(Failure::new(Kind::Refused, "The caller is not verified."));
         };
         let request = Request {

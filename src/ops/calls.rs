@@ -31,13 +31,13 @@ pub async fn open(desk: &Desk, request: ask::Open) -> Result<Call, Failure> {
 
 /// What the technician said of the caller.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum Caller {
     Verified(Call),
     Refused(ask::Closed),
 }
 
 /// Records the verification, or the refusal, which closes the call.
-pub async fn verify(desk: &Desk, request: ask::Verify) -> Result<Verdict, Failure> {
+pub async fn verify(desk: &Desk, request: ask::Verify) -> Result<Caller, Failure> {
     let ask::Verify { call, method, claims, known } = request;
     let Some(method) = method else {
         desk.record(move |pen| {
@@ -45,7 +45,7 @@ pub async fn verify(desk: &Desk, request: ask::Verify) -> Result<Verdict, Failur
             pen.append(Some(call), &Event::CallerRefused { claims })
         })
         .await?;
-        return closing(desk, call).await.map(Verdict::Refused);
+        return closing(desk, call).await.map(Caller::Refused);
     };
     let Some(method) = desk.policy.method(&method).cloned() else {
         let known: Vec<&str> = desk.policy.methods.iter().map(|method| method.id.as_str()).collect();
@@ -60,7 +60,7 @@ pub async fn verify(desk: &Desk, request: ask::Verify) -> Result<Verdict, Failur
             self::known(pen.conn(), call)
         })
         .await?;
-    Ok(Verdict::Verified(folded))
+    Ok(Caller::Verified(folded))
 }
 
 /// The caller is in Windows again: recorded here, sent by [`super::rotate`].

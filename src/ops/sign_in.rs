@@ -50,12 +50,6 @@ pub async fn redeem(desk: &Desk, features: &[Feature]) {
     }
 }
 
-/// Forgets the session, here and in the vault.
-pub async fn sign_out(desk: &Desk) -> Result<(), Failure> {
-    session(desk).await?.sign_out().await;
-    Ok(())
-}
-
 async fn session(desk: &Desk) -> Result<Session, Failure> {
     let connection = desk.connection()?.clone();
     let session = desk.session.get_or_init(|| async {

@@ -8,7 +8,7 @@ use crate::{
         capability::Feature,
         work::{Failure, Kind, Outcome, Request},
     },
-    ops::{self, Asking, calls::Verdict},
+    ops::{self, Asking, calls::Caller},
 };
 
 pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking) -> Result<Outcome, Failure> {
@@ -28,8 +28,8 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
             Ok(Outcome::CallOpened(call))
         }
         Request::Verify(request) => ops::calls::verify(desk, request).await.map(|verdict| match verdict {
-            Verdict::Verified(call) => Outcome::Verified(call),
-            Verdict::Refused(closed) => Outcome::CallerRefused(closed),
+            Caller::Verified(call) => Outcome::Verified(call),
+            Caller::Refused(closed) => Outcome::CallerRefused(closed),
         }),
         Request::Disclose(request) => ops::disclose::disclose(desk, request, asking).await.map(Outcome::Disclosed),
         Request::Stage(request) => ops::disclose::on_stage(desk, request).await.map(|()| Outcome::Recorded),

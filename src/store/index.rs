@@ -120,11 +120,6 @@ impl Index {
         })
     }
 
-    /// What is known of one key.
-    pub fn key(&self, id: KeyId) -> Result<Option<Key>, IndexError> {
-        self.read(|conn| first(conn, "SELECT * FROM keys WHERE id = ?1", [id.0.as_bytes()], read_key))
-    }
-
     /// How many keys a device has.
     pub fn keys_of(&self, device: DeviceId) -> Result<usize, IndexError> {
         self.read(|conn| {
