@@ -33,7 +33,7 @@ use keydesk::{
 };
 use portable_pty::CommandBuilder;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// How many desks are killed, over both lanes.
@@ -84,6 +84,9 @@ impl Tally {
     }
 }
 
+/// The step that sends a rotation.
+const SENDS: usize = 9;
+
 #[test]
 #[ignore = "needs a minute"]
 fn a_desk_killed_at_any_moment_loses_nothing_and_repeats_nothing() {
@@ -117,8 +120,13 @@ fn kill_until_the_limit(dice: &mut Dice, most: usize) -> Tally {
     while tally.kills() < most && read < READ_IN_AN_HOUR {
         // Two of three in the second half, where keys are asked for and rotations sent.
         let half = STEPS.len() / 2;
-        let last = if dice.below(3) == 0 { dice.below(half) } else { half + dice.below(STEPS.len() - half) };
-        let step = walk_and_kill(&tenant, home.path(), last, Duration::from_millis(dice.below(350) as u64));
+        let last = match dice.below(6) {
+            0 | 1 => dice.below(half),
+            2 => SENDS,
+            _ => half + dice.below(STEPS.len() - half),
+        };
+        let moment = Duration::from_millis(dice.below(if last == SENDS { 500 } else { 350 }) as u64);
+        let step = walk_and_kill(&tenant, home.path(), last, moment);
         *tally.killed.entry(step).or_insert(0) += 1;
         read = every_key_request_has_its_row(&tenant, home.path());
     }
@@ -293,9 +301,9 @@ impl Seen {
 impl Tenant {
     fn serve() -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_keydesk"))
-            .args(["simulation", "serve", "--scenario", "small", "--speed", "400", "--auto-approve", "0"])
-            // So that many a kill falls between a request and its answer.
-            .args(["--latency", "15"])
+            .args(["simulation", "serve", "--scenario", "small", "--auto-approve", "0"])
+            // Slow enough that the next desk finds a rotation still under way.
+            .args(["--speed", "60"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -303,7 +311,18 @@ impl Tenant {
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { process, connection: serde_json::from_str(&line).unwrap(), client: reqwest::Client::new(), runtime }
+        let connection = serde_json::from_str(&line).unwrap();
+        let tenant = Self { process, connection, client: reqwest::Client::new(), runtime };
+        // Carried out at once, answered late: many a kill falls between the two.
+        tenant.answer_late("rotateBitLockerKeys", 0.3);
+        tenant.answer_late("select=key", 0.1);
+        tenant
+    }
+
+    fn answer_late(&self, path: &str, seconds: f64) {
+        let fault = json!({ "path": path, "kind": "stall", "served": true, "seconds": seconds, "count": 1_000_000 });
+        let send = self.client.post(format!("{}/_sim/fault", self.connection.graph)).json(&fault).send();
+        assert!(self.runtime.block_on(send).unwrap().status().is_success());
     }
 
     /// A console on this tenant.
