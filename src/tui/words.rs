@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::model::Model;
+use unicode_width::UnicodeWidthStr;
+
+use super::{canvas::cut, model::Model};
 use crate::domain::{
     age,
     debt::{Block, Debt, DebtState, DebtSummary, RotationState},
+    foreign::Foreign,
     key::Volume,
     moment::since,
     work::sync_index::Listing,
@@ -46,9 +49,8 @@ pub fn listing(listing: &Listing, now: Timestamp) -> String {
     }
 }
 
-/// What a debt waits for, short: "sent 6 min ago, not checked in since".
-pub fn owed(debt: &Debt, now: Timestamp) -> String {
-    let name = &debt.device_name;
+/// What a debt waits for, in `room` columns: "HVC-LT-0098: sent 6 min ago, not checked in since".
+pub fn owed(debt: &Debt, now: Timestamp, room: usize) -> String {
     let state = match debt.rotation.as_ref().map(|r| (&r.state, r.checked_in)) {
         None => "nothing sent yet".to_owned(),
         Some((RotationState::Held { .. }, _)) => {
@@ -68,7 +70,25 @@ pub fn owed(debt: &Debt, now: Timestamp) -> String {
         Some((RotationState::Blocked { why: Block::OnHold, .. }, _)) => "on hold".into(),
         Some((RotationState::Blocked { .. }, _)) => "× blocked, F2 says why".into(),
     };
-    if name.is_right_to_left() { format!("{state}: {name}") } else { format!("{name}: {state}") }
+    let name = &debt.device_name;
+    if name.is_right_to_left() {
+        return format!("{state}: {name}");
+    }
+    format!("{}: {state}", fitting(name, state.width() + 2, room))
+}
+
+/// `name` in what `facts` columns leave of `room`: a name is cut, the facts after it never.
+pub fn fitting(name: &Foreign, facts: usize, room: usize) -> String {
+    const LEAST: usize = 6;
+    cut(&name.to_string(), room.saturating_sub(facts).max(LEAST))
+}
+
+/// A name and what follows it in `room` columns; a right-to-left name goes last.
+pub fn named(name: &Foreign, rest: &str, room: usize) -> String {
+    if name.is_right_to_left() {
+        return format!("{rest}, {name}");
+    }
+    format!("{}, {rest}", fitting(name, rest.width() + 2, room))
 }
 
 /// The newest replacement proved within `within` of `now`.

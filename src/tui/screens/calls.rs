@@ -11,7 +11,7 @@ use super::{
         theme::Role,
     },
     Page,
-    card::Window,
+    card::{self, Window},
 };
 use crate::domain::{
     age,
@@ -51,6 +51,7 @@ pub fn act(model: &mut Model, action: Action) {
         Action::Up => page.at = page.at.saturating_sub(1),
         Action::Down => page.at = (page.at + 1).min(count.saturating_sub(1)),
         Action::Number(n) if n <= count => page.at = n - 1,
+        moves if let Some(line) = card::moved(moves, page.at, count.saturating_sub(1)) => page.at = line,
         Action::GoOn if open => {
             let at = page.at.min(count - 1);
             let call = model.calls[at].id;

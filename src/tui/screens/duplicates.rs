@@ -55,6 +55,7 @@ pub fn act(model: &mut Model, action: Action) {
     match action {
         Action::Up => *at = at.saturating_sub(1),
         Action::Down => *at = (*at + 1).min(last),
+        moves if let Some(line) = card::moved(moves, *at, last) => *at = line,
         Action::NextPart => {
             page.part = if page.part == Part::Objects { Part::Keys } else { Part::Objects };
         }
@@ -89,7 +90,8 @@ fn title(model: &Model, canvas: &mut Canvas, open: &Card) {
     } else if let Some(target) = model.find.target() {
         let rank = place(&open.keys, target.key.id).unwrap_or(target.rank).words();
         let rest = format!("{}, {rank}", target.key.volume.words());
-        let line = open.device.as_ref().map_or(rest.clone(), |device| card::named(&device.name, &rest));
+        let line =
+            open.device.as_ref().map_or(rest.clone(), |device| words::named(&device.name, &rest, canvas.room(3)));
         skeleton::title(canvas, &target.key.id.spoken(), &line);
     }
 }
@@ -97,8 +99,8 @@ fn title(model: &Model, canvas: &mut Canvas, open: &Card) {
 fn body(model: &Model, canvas: &mut Canvas, open: &Card, page: &Duplicates, layout: Layout) {
     let window = Window { focus: (page.part == Part::Objects).then_some(page.object), at: page.object, most: OBJECTS };
     let mut row = card::objects(model, canvas, 10, 0, open, window);
-    if let Some(verdict) = open.verdict.as_ref().filter(|verdict| !verdict.because.is_empty()) {
-        row = canvas.facts(row, "Because", Role::Text, &verdict.because.join(" "), 2);
+    if let Some(verdict) = open.verdict.as_ref().filter(|_| !open.duplicates.is_empty()) {
+        row = canvas.facts(row, "Because", Role::Text, &reason(&verdict.sentence), 2);
     }
     row += 1;
     let room = usize::from((layout.last + 1).saturating_sub(row + 2));
@@ -111,6 +113,13 @@ fn body(model: &Model, canvas: &mut Canvas, open: &Card, page: &Duplicates, layo
         let when = words::drive_and_date(model, key.volume, key.escrowed);
         canvas.fact(row + 1, "Asked", Role::Dim, &format!("{}, {when}", key.id));
     }
+}
+
+/// Why, without the verdict that stands in the table already: what follows its colon.
+fn reason(sentence: &str) -> String {
+    let why = sentence.split_once(": ").map_or(sentence, |(_, why)| why);
+    let mut chars = why.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -155,10 +164,16 @@ mod tests {
         desk.type_text("4F2B91C0");
         desk.wait(200);
         desk.press("tab tab");
-        assert!(desk.shows("1 to 3 of 190 keys"), "{:#?}", desk.rows());
+        assert!(desk.shows("1 to 4 of 190 keys"), "{:#?}", desk.rows());
         for _ in 0..300 {
             desk.press("down");
         }
         assert_screen!(desk);
+        desk.press("home");
+        assert!(desk.shows("1 to 4 of 190 keys"));
+        desk.press("pagedown");
+        assert!(desk.shows("8 to 11 of 190 keys"), "{:#?}", desk.rows());
+        desk.press("end");
+        assert!(desk.shows("187 to 190 of 190 keys"));
     }
 }

@@ -153,8 +153,11 @@ fn in_windows(model: &mut Model, note: Note) {
 
 /// The note says how the debts stand: it is written again when they change.
 fn renew_note(model: &mut Model) {
-    let is_stale =
-        |desk: &&CallDesk| desk.note.as_ref().is_some_and(|note| !note.debts.iter().eq(desk.debts(&model.debts)));
+    let is_stale = |desk: &&CallDesk| {
+        let live = desk.debts(&model.debts);
+        let same = |note: &Note| note.debts.len() == live.len() && live.iter().all(|debt| note.debts.contains(debt));
+        desk.note.as_ref().is_some_and(|note| !same(note))
+    };
     if let Some(call) = model.call.as_ref().filter(is_stale).map(|desk| desk.call.id) {
         model.ask(Request::CallNote(call));
     }

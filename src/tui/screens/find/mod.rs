@@ -5,7 +5,7 @@ mod view;
 
 use std::time::Duration;
 
-pub use keys::{act, back_to_box, edited, paste};
+pub use keys::{act, back_to_box, deleted_nothing, edited, paste};
 pub use view::view;
 
 use super::super::{field::Field, keymap::Place, model::Model};
@@ -29,6 +29,8 @@ use crate::{
 const OPEN_AFTER: Duration = Duration::from_millis(150);
 /// Entra is asked by itself when nothing has been typed for so long.
 const LOOK_UP_AFTER: Duration = Duration::from_millis(400);
+/// The longest list asked for; Entra's own are as long.
+const MOST: usize = 50;
 /// A single match of fewer characters is chance.
 const OPEN_FROM: usize = 4;
 
@@ -39,6 +41,8 @@ pub struct Find {
     /// The index's answer, with the question it belongs to.
     found: Option<(Query, Found)>,
     looked_up: Option<(Query, Found)>,
+    /// What begins with the first eight of a longer key ID that nothing begins with.
+    near: Option<(Query, Found)>,
     look_up_at: Option<Deadline>,
     open_at: Option<(Deadline, OpenDevice)>,
     /// The list has the focus, at this line.
@@ -120,6 +124,22 @@ impl Find {
             place: place(&card.keys, key.id).unwrap_or(Rank { rank: 1, of: 1 }),
         };
         card.keys.iter().filter(begins).map(row).collect()
+    }
+
+    /// The first eight of a longer key ID, as a question of their own.
+    fn first_eight(&self) -> Option<Query> {
+        let typed = self.prefix().filter(|prefix| prefix.heard() > SPOKEN_LENGTH)?;
+        Some(Query { key: KeyPrefix::read(&typed.as_str()[..SPOKEN_LENGTH]), text: None })
+    }
+
+    /// A key that begins with the same eight as what was typed, and the first character that differs, counted from 1.
+    fn near(&self) -> Option<(&KeyMatch, usize)> {
+        let (query, found) = self.near.as_ref()?;
+        let near = found.keys.first().filter(|_| self.first_eight().as_ref() == Some(query))?;
+        let id = near.key.id.0.simple().to_string();
+        let typed = self.prefix()?.as_str().to_lowercase();
+        let same = typed.chars().zip(id.chars()).take_while(|(typed, known)| typed == known).count();
+        Some((near, same + 1))
     }
 
     /// How many keys match, on how many devices.
@@ -215,6 +235,9 @@ fn look_up(model: &mut Model) {
 /// The index answered.
 pub fn found(model: &mut Model, query: Query, found: Found) {
     if query != model.find.query {
+        if model.find.first_eight().as_ref() == Some(&query) {
+            model.find.near = Some((query, found));
+        }
         return;
     }
     let nothing = found.keys_total == 0;
@@ -229,6 +252,10 @@ pub fn found(model: &mut Model, query: Query, found: Found) {
         model.find.look_up_at = Some(model.now.in_(LOOK_UP_AFTER));
     }
     target_changed(model);
+    // The first eight may name a key all the same: the caller misread, or was misheard, after them.
+    if let Some(query) = model.find.first_eight().filter(|_| nothing) {
+        model.ask(Request::Find(Find_ { query, limit: 1 }));
+    }
 }
 
 fn whole_is_unknown(find: &Find) -> bool {
@@ -337,8 +364,7 @@ fn ask_index(model: &mut Model) {
     if query.is_empty() {
         return;
     }
-    let limit = usize::from(model.rows.saturating_sub(12)).max(12);
-    model.ask(Request::Find(Find_ { query, limit }));
+    model.ask(Request::Find(Find_ { query, limit: MOST }));
 }
 
 #[cfg(test)]
