@@ -42,6 +42,14 @@ pub struct CallDesk {
     pub failure: Option<Failure>,
 }
 
+/// What was typed in a call that was put aside: kept while the program runs, and never a digit of a key.
+#[derive(Debug)]
+pub struct Draft {
+    caller: CallerForm,
+    ticket: TicketForm,
+    uncertain: bool,
+}
+
 /// The steps that have a screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -67,6 +75,17 @@ impl CallDesk {
             writing: None,
             failure: None,
         }
+    }
+
+    /// What was typed, to be kept beyond this desk.
+    pub fn into_draft(self) -> Draft {
+        Draft { caller: self.caller, ticket: self.ticket, uncertain: self.uncertain }
+    }
+
+    /// Goes on with what was typed.
+    pub fn restore(&mut self, draft: Draft) {
+        let Draft { caller, ticket, uncertain } = draft;
+        (self.caller, self.ticket, self.uncertain) = (caller, ticket, uncertain);
     }
 
     pub fn step(&self) -> Step {

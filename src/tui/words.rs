@@ -27,14 +27,17 @@ pub fn more_characters(n: usize) -> String {
     format!("{} more character{}", number(n), if n == 1 { "" } else { "s" })
 }
 
-/// Status line: "no debts", "2 debts, 3 h", "× 2 debts, 2 d"; with room "2 debts, oldest 3 h".
-pub fn debts(summary: DebtSummary, now: Timestamp, roomy: bool) -> String {
+/// Status line: "no debts", "2 debts, 3 h", "× 2 debts, 2 d"; with room "2 debts, oldest 3 h". In fewer than it wants of `room`
+/// columns the comma goes first, then the age.
+pub fn debts(summary: DebtSummary, now: Timestamp, roomy: bool, room: usize) -> String {
     let Some(oldest) = summary.oldest else { return "no debts".into() };
     let mark = if summary.blocked { "× " } else { "" };
     let age = since(oldest, now);
     let age = if age < Duration::from_mins(1) { "new".into() } else { age::short(age) };
     let oldest = if roomy && summary.open > 1 { "oldest " } else { "" };
-    format!("{mark}{}, {oldest}{age}", age::count(summary.open, "debt"))
+    let count = age::count(summary.open, "debt");
+    let forms = [format!("{mark}{count}, {oldest}{age}"), format!("{mark}{count} {age}")];
+    forms.into_iter().find(|said| said.width() <= room).unwrap_or_else(|| format!("{mark}{count}"))
 }
 
 /// Status line: how full the index is. The spinner comes before it while a walk runs.

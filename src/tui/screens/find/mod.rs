@@ -16,7 +16,7 @@ use crate::{
         moment::Deadline,
         query::Query,
         work::{
-            Failure, Request,
+            AskId, Failure, Request,
             call::{Closed, Open},
             find::{DeviceMatch, Found, KeyMatch, LookUp, Request as Find_},
             open_device::{Card, Request as OpenDevice},
@@ -225,11 +225,9 @@ pub fn pause(model: &mut Model) {
     }
 }
 
-fn look_up(model: &mut Model) {
+fn look_up(model: &mut Model) -> Option<AskId> {
     let query = model.find.query.clone();
-    if !query.is_empty() {
-        model.ask(Request::LookUp(LookUp { query }));
-    }
+    (!query.is_empty()).then(|| model.ask(Request::LookUp(LookUp { query })))
 }
 
 /// The index answered.
@@ -338,16 +336,16 @@ pub fn failed(model: &mut Model, failure: Failure) {
 }
 
 /// Asks again what is on screen.
-pub fn look_again(model: &mut Model) {
+pub fn look_again(model: &mut Model) -> AskId {
     model.find.failure = None;
     if let Some(chosen) = &model.find.device {
         let request = OpenDevice { device: chosen.device.device.id, asked: None };
-        model.ask(Request::OpenDevice(request));
+        model.ask(Request::OpenDevice(request))
     } else if let Some(request) = model.find.wanted() {
-        model.ask(Request::OpenDevice(request));
+        model.ask(Request::OpenDevice(request))
     } else {
-        model.ask(Request::SyncIndex);
-        look_up(model);
+        let list = model.ask(Request::SyncIndex);
+        look_up(model).unwrap_or(list)
     }
 }
 
