@@ -45,7 +45,7 @@ pub fn listing(listing: &Listing, now: Timestamp) -> String {
     let keys = age::count(listing.keys, "key");
     match (listing.running, listing.complete_since, &listing.stopped) {
         (true, None, _) => format!("{keys} so far"),
-        (true, Some(at), _) => format!("{keys}, {}, looking", age::ago(at, now)),
+        (true, Some(_), _) => format!("{keys}, looking"),
         (false, _, Some(_)) => format!("× {keys}, the list stopped"),
         (false, Some(at), None) => format!("{keys}, {}", age::ago(at, now)),
         (false, None, None) => "no list yet".into(),
@@ -106,4 +106,29 @@ pub fn just_proved(debts: &[Debt], now: Timestamp, within: std::time::Duration) 
 /// "OS drive, escrowed 2 Mar 2026".
 pub fn drive_and_date(model: &Model, volume: Volume, escrowed: Timestamp) -> String {
     format!("{}, escrowed {}", volume.words(), age::date(escrowed, &model.setup.zone))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(2, 3 * 3600, false, "2 debts, 3 h")]
+    #[case(2, 50 * 3600, true, "× 2 debts, 2 d")]
+    #[case(2, 120, true, "× 2 debts")]
+    #[case(2, 40 * 60, false, "2 debts 40 min")]
+    #[case(12, 50 * 3600, true, "× 12 debts 2 d")]
+    #[case(120, 50 * 3600, true, "× 120 debts")]
+    fn the_debts_never_run_into_the_lights(
+        #[case] open: usize,
+        #[case] seconds: i64,
+        #[case] blocked: bool,
+        #[case] said: &str,
+    ) {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let oldest = Some(now - jiff::SignedDuration::from_secs(seconds));
+        assert_eq!(debts(DebtSummary { open, oldest, blocked }, now, false, 14), said);
+    }
 }

@@ -157,6 +157,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_typed_in_a_parked_call_is_there_when_it_is_resumed() {
+        let mut desk = Desk::in_call();
+        desk.type_text("mara voss");
+        desk.press("enter f4 f3 enter");
+        assert!(desk.row(11).contains("mara voss") && desk.row(11).contains("√ match"), "{:#?}", desk.rows());
+        desk.press("tab 1 v");
+        desk.type_text("0048213");
+        desk.press("enter 2 f4 f3 enter");
+        assert!(desk.row(10).contains("INC0048213") && desk.shows("► 2 Windows update"), "{:#?}", desk.rows());
+    }
+
+    #[test]
     fn with_a_call_at_the_desk_no_other_is_taken() {
         let mut desk = parked();
         desk.world.card.keys[0] = desk.world.keys[1].key.clone();

@@ -162,6 +162,17 @@ mod tests {
     }
 
     #[test]
+    fn without_a_clipboard_the_way_on_is_said() {
+        let mut desk = in_windows();
+        desk.hold(|request| matches!(request, Request::Copy(_)));
+        desk.press("c");
+        let none = failure(Kind::Failed, "There is no clipboard here.");
+        desk.answer(|request| matches!(request, Request::Copy(_)), Err(none));
+        let said = "× There is no clipboard here. Select the note with the mouse; it stays until";
+        assert!(desk.row(23).contains(said), "{}", desk.row(23));
+    }
+
+    #[test]
     fn the_debt_line_follows_the_news() {
         let mut desk = in_windows();
         let mut debts = desk.world.debts.clone();

@@ -12,7 +12,7 @@ use super::{
     Page,
     card::{self, Window},
 };
-use crate::domain::{key::place, work::open_device::Card};
+use crate::domain::{age, device::Device, key::place, work::open_device::Card};
 
 /// Objects shown at once; a device seldom has more.
 const OBJECTS: usize = 5;
@@ -100,7 +100,7 @@ fn body(model: &Model, canvas: &mut Canvas, open: &Card, page: &Duplicates, layo
     let window = Window { focus: (page.part == Part::Objects).then_some(page.object), at: page.object, most: OBJECTS };
     let mut row = card::objects(model, canvas, 10, 0, open, window);
     if let Some(verdict) = open.verdict.as_ref().filter(|_| !open.duplicates.is_empty()) {
-        row = canvas.facts(row, "Because", Role::Text, &reason(&verdict.sentence), 2);
+        row = canvas.facts(row, "Because", Role::Text, &reason(model, open, &verdict.sentence), 2);
     }
     row += 1;
     let room = usize::from((layout.last + 1).saturating_sub(row + 2));
@@ -115,8 +115,15 @@ fn body(model: &Model, canvas: &mut Canvas, open: &Card, page: &Duplicates, layo
     }
 }
 
-/// Why, without the verdict that stands in the table already: what follows its colon.
-fn reason(sentence: &str) -> String {
+/// Why, in one sentence: an object of the same hardware, else what the verdict says after its colon.
+fn reason(model: &Model, open: &Card, sentence: &str) -> String {
+    let hardware = open.device.as_ref().and_then(|device| device.hardware);
+    let same = |device: &Device| hardware.is_some() && device.hardware == hardware;
+    if let Some(n) = open.duplicates.iter().position(|other| same(&other.device)) {
+        let registered = open.duplicates[n].device.registered;
+        let when = registered.map(|at| format!(", registered {}", age::ago(at, model.now.wall))).unwrap_or_default();
+        return format!("{} shares the hardware identity of 1: the same laptop{when}.", n + 2);
+    }
     let why = sentence.split_once(": ").map_or(sentence, |(_, why)| why);
     let mut chars = why.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
@@ -140,6 +147,18 @@ mod tests {
     #[test]
     fn duplicates_with_their_verdicts_and_the_key_history() {
         assert_screen!(open());
+    }
+
+    #[test]
+    fn an_object_of_the_same_hardware_is_the_reason() {
+        let mut desk = Desk::open();
+        let hardware = Some(crate::domain::device::ZtdId(uuid::Uuid::from_u128(7)));
+        desk.world.card.device.as_mut().unwrap().hardware = hardware;
+        desk.world.card.duplicates[0].device.hardware = hardware;
+        desk.type_text("4F2B91C0");
+        desk.wait(200);
+        desk.press("tab");
+        assert!(desk.shows("Because   2 shares the hardware identity of 1: the same laptop, registered 7 months ago"));
     }
 
     #[test]

@@ -498,3 +498,45 @@ fn a_long_name_is_cut_and_the_facts_after_it_are_not() {
     desk.wait(200);
     assert!(desk.row(10).contains("…, Entra joined, compliant, checked in 2 days ago"), "{}", desk.row(10));
 }
+
+#[test]
+fn a_pasted_mail_yields_its_labelled_key_id_whatever_its_line_ends() {
+    let mut desk = Desk::open();
+    desk.send(Msg::Paste("HVC-LT-0421\rKey ID: 4F2B91C0\rMara Voss".into()));
+    assert!(desk.shows("One key on one device. All eight heard."));
+    desk.press("esc");
+    desk.send(Msg::Paste("\r\nHVC-LT-0421\rINC0048213".into()));
+    assert!(desk.row(4).trim_end().ends_with("HVC-LT-0421"), "{}", desk.row(4));
+}
+
+#[test]
+fn offline_is_said_since_when_until_something_answers() {
+    let mut desk = Desk::open();
+    desk.hold(looks_up);
+    desk.type_text("mara.voss");
+    desk.wait(450);
+    desk.answer(looks_up, Err(failure(Kind::Unreachable, "Entra cannot be reached.")));
+    assert!(desk.row(2).contains("offline since 09:41"), "{}", desk.row(2));
+    desk.press("esc");
+    desk.hold(opens);
+    desk.type_text("4F2B91C0");
+    assert!(desk.row(2).contains("offline since 09:41"), "the index answers from this machine");
+    desk.release();
+    assert!(desk.row(2).contains("110,204 keys"), "the device was opened: {}", desk.row(2));
+}
+
+#[test]
+fn f5_says_that_it_looks_and_that_it_has_looked() {
+    let mut desk = Desk::open();
+    desk.type_text("4F2B91C0");
+    desk.wait(200);
+    desk.hold(opens);
+    desk.press("f5");
+    assert!(desk.row(23).contains("Looking again"));
+    desk.release();
+    assert!(desk.row(23).contains("√ Looked just now."));
+    let mut desk = Desk::open();
+    desk.hold(|request| *request == Request::SyncIndex);
+    desk.press("f5");
+    assert!(desk.row(2).contains("110,204 keys, looking"), "{}", desk.row(2));
+}

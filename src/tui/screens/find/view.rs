@@ -69,7 +69,7 @@ fn say<'a>(model: &'a Model, target: Option<&Target>) -> Option<&'a str> {
     let aside = &model.runbook.aside;
     match target {
         Some(_) if find.missing() > 0 => Some(&aside.go_on),
-        None if is_not_found(model) => Some(&aside.not_found),
+        None if is_not_found(model) && find.near().is_none() => Some(&aside.not_found),
         Some(_) | None => None,
     }
 }
@@ -407,12 +407,7 @@ fn not_found(model: &Model, canvas: &mut Canvas) {
         let said =
             format!("{}{on} begins the same: was the {} character right?", near.key.id.short(), ordinal(differs));
         let row = canvas.facts(12, "But", Role::Strong, &said, 3);
-        canvas.fact(
-            row + 1,
-            "Next",
-            Role::Text,
-            "Eight are enough: Backspace to the eighth, or ask for the rest again.",
-        );
+        canvas.fact(row + 1, "Next", Role::Text, "Eight are enough: Backspace to the eighth character.");
         return;
     }
     if model.find.reads_as_key().is_none() {
@@ -462,7 +457,10 @@ pub fn hints(model: &Model, target: Option<&Target>) -> Vec<Hint> {
     if let Some(line) = find.list {
         let last = find.listed();
         hints.push(model.hint(Action::GoOn, "take it"));
-        hints.push(model.hint(Action::Choose, "choose").labelled(format!("1-{}", last.clamp(1, 9))));
+        // Further down the numbered rows are out of sight.
+        if line < 9 {
+            hints.push(model.hint(Action::Choose, "choose").labelled(format!("1-{}", last.clamp(1, 9))));
+        }
         hints.push(model.hint(Action::Down, "move").labelled("↑↓").unless(last < 2 && line == 0, "only one"));
         hints.push(model.hint(Action::Back, "back"));
     } else if target.is_some() {
