@@ -43,8 +43,12 @@ pub struct Aside {
     pub not_found: String,
     /// Entra asks us to wait.
     pub slow: String,
+    /// Nobody knows whether Entra handed the key out.
+    pub no_answer: String,
     /// The technician's own session has to be renewed.
     pub sign_in: String,
+    /// In Windows again, and the replacement is not on its way.
+    pub replace_later: String,
     /// The ledger cannot be written.
     pub stopped: String,
     /// The caller was refused.

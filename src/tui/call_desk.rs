@@ -11,9 +11,12 @@ use crate::{
     runbook::Evidence,
 };
 
+use unicode_width::UnicodeWidthStr;
+
 use super::{
     keymap::Place,
     screens::{caller::CallerForm, read::Disclosing, stage::Stage, ticket::TicketForm},
+    words,
 };
 
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct CallDesk {
     pub disclosing: Option<Disclosing>,
     /// A key was handed out at this desk.
     pub stage: Option<Stage>,
+    /// Entra was asked, and nobody knows whether it handed out the key.
+    pub uncertain: bool,
     /// A further disclosure is being prepared: back to ticket and reason.
     pub again: bool,
     /// The note and debts, once the caller is in Windows.
@@ -35,6 +40,14 @@ pub struct CallDesk {
     pub writing: Option<AskId>,
     /// Why the last step did not go on.
     pub failure: Option<Failure>,
+}
+
+/// What was typed in a call that was put aside: kept while the program runs, and never a digit of a key.
+#[derive(Debug)]
+pub struct Draft {
+    caller: CallerForm,
+    ticket: TicketForm,
+    uncertain: bool,
 }
 
 /// The steps that have a screen.
@@ -56,11 +69,23 @@ impl CallDesk {
             ticket,
             disclosing: None,
             stage: None,
+            uncertain: false,
             again: false,
             note: None,
             writing: None,
             failure: None,
         }
+    }
+
+    /// What was typed, to be kept beyond this desk.
+    pub fn into_draft(self) -> Draft {
+        Draft { caller: self.caller, ticket: self.ticket, uncertain: self.uncertain }
+    }
+
+    /// Goes on with what was typed.
+    pub fn restore(&mut self, draft: Draft) {
+        let Draft { caller, ticket, uncertain } = draft;
+        (self.caller, self.ticket, self.uncertain) = (caller, ticket, uncertain);
     }
 
     pub fn step(&self) -> Step {
@@ -71,6 +96,11 @@ impl CallDesk {
             () if self.call.disclosed.is_some() && !self.again => Step::Read,
             () => Step::Ticket,
         }
+    }
+
+    /// The digits were certainly handed out in this call.
+    pub fn was_read(&self) -> bool {
+        was_read(&self.call) && !self.uncertain
     }
 
     pub fn place(&self) -> Place {
@@ -92,7 +122,7 @@ impl CallDesk {
             seen.push(Evidence::KeyAsked);
         }
         let read = self.disclosing.is_none() && self.stage.as_ref().is_none_or(Stage::is_read);
-        if step == Step::Close || (step == Step::Read && read) {
+        if step == Step::Close || (step == Step::Read && read && self.was_read()) {
             seen.push(Evidence::KeyRead);
         }
         if self.call.in_windows.is_some() {
@@ -126,15 +156,17 @@ impl CallDesk {
         !mask_facts || self.call.verification.is_some()
     }
 
-    /// This call's debts among all that are known, or as the note brought them.
+    /// This call's debts among all that are known, or as the note brought them; those of its key first.
     pub fn debts<'a>(&'a self, known: &'a [Debt]) -> Vec<&'a Debt> {
         // An earlier call may have made the debt of this call's key.
         let own = |debt: &&Debt| debt.call == self.call.id || debt.key == self.call.key;
         let live: Vec<&Debt> = known.iter().filter(own).collect();
-        match (&self.note, live.is_empty()) {
+        let mut debts = match (&self.note, live.is_empty()) {
             (Some(note), true) => note.debts.iter().collect(),
             _ => live,
-        }
+        };
+        debts.sort_by_key(|debt| (debt.key != self.call.key, debt.call != self.call.id, std::cmp::Reverse(debt.since)));
+        debts
     }
 }
 
@@ -143,22 +175,30 @@ fn capitalised(text: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
+/// The digits were handed out in this call, as the ledger tells it.
+fn was_read(call: &Call) -> bool {
+    call.disclosed.is_some()
+}
+
 /// What a call waits for, for lists: "key read, not in Windows yet".
 pub fn waits_for(call: &Call) -> &'static str {
-    match (call.verification.is_some(), call.disclosed.is_some(), call.in_windows.is_some()) {
-        (_, _, true) => "in Windows, not closed",
-        (_, true, _) => "key read, not in Windows yet",
-        (true, false, _) => "caller verified, key not read",
-        (false, false, _) => "caller not verified yet",
+    match () {
+        () if call.in_windows.is_some() => "in Windows, not closed",
+        () if was_read(call) => "key read, not in Windows yet",
+        () if call.disclosed.is_some() => "key asked for, no answer came",
+        () if call.verification.is_some() => "caller verified, key not read",
+        () => "caller not verified yet",
     }
 }
 
-/// "call 16, HVC-LT-0098: 6 min, caller not verified yet".
-pub fn one_line(call: &Call, now: jiff::Timestamp) -> String {
+/// "call 16, HVC-LT-0098: 6 min, caller not verified yet", in `room` columns.
+pub fn one_line(call: &Call, now: jiff::Timestamp, room: usize) -> String {
     let age = age::coarse(crate::domain::moment::since(call.opened, now));
     let waits = waits_for(call);
     if call.device_name.is_right_to_left() {
         return format!("call {}: {age}, {waits}: {}", call.number, call.device_name);
     }
-    format!("call {}, {}: {age}, {waits}", call.number, call.device_name)
+    let (before, after) = (format!("call {}, ", call.number), format!(": {age}, {waits}"));
+    let name = words::fitting(&call.device_name, before.width() + after.width(), room);
+    format!("{before}{name}{after}")
 }

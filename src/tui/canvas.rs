@@ -51,6 +51,11 @@ impl<'a> Canvas<'a> {
         self.right - if self.right == self.cols() { 3 } else { 1 }
     }
 
+    /// How many columns there are from `col`.
+    pub fn room(&self, col: u16) -> usize {
+        usize::from((self.right + 1).saturating_sub(col))
+    }
+
     /// Draws with another right edge, then restores it.
     pub fn within(&mut self, right: u16, draw: impl FnOnce(&mut Self)) {
         let narrower = right.min(self.cols());

@@ -70,8 +70,9 @@ impl Model {
     fn shows_spinner(&self) -> bool {
         let place = self.place();
         let stage = matches!(place, Place::Stage | Place::Concealed | Place::Small);
-        let listing = self.listing.running;
-        let read = |request: &Request| matches!(request, Request::LookUp(_) | Request::OpenDevice(_));
+        let listing = self.is_listing() || self.is_looking();
+        let read =
+            |request: &Request| matches!(request, Request::LookUp(_) | Request::OpenDevice(_) | Request::OpenCall(_));
         let waits = match place {
             Place::SignIn => self.session.is_waiting(),
             Place::Find | Place::Matches => self.asks.any(read),

@@ -59,7 +59,7 @@ impl Field {
 
     /// Inserts the first line of a paste, controls left out.
     pub fn paste(&mut self, text: &str) -> Edited {
-        let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        let line = text.split(['\r', '\n']).map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
         let mut changed = Edited::Kept;
         for c in line.chars().filter(|c| !c.is_control()).take(LONGEST.saturating_sub(self.text().len())) {
             self.0.handle(InputRequest::InsertChar(c));

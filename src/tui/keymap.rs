@@ -54,6 +54,11 @@ pub enum Action {
     Back,
     Up,
     Down,
+    PageUp,
+    PageDown,
+    /// The top of a list, and its end.
+    First,
+    Last,
     /// The n-th of a list, 1 to 9.
     #[serde(skip)]
     Number(usize),

@@ -1,13 +1,13 @@
 //! What the desk knows: one owner of all state.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crokey::KeyCombination;
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     asks::Asks,
-    call_desk::CallDesk,
+    call_desk::{CallDesk, Draft},
     keymap::{Keymap, KeymapError, Place},
     msg::Effect,
     screens::{Page, Quit, Session, Stop, find::Find, stage::Stage},
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
-        call::Call,
+        call::{Call, CallId},
         capability::Lights,
         debt::Debt,
         moment::{Deadline, Moment},
@@ -81,6 +81,8 @@ pub struct Model {
     pub(super) debts: Vec<Debt>,
     /// Calls not closed, other than the one at the desk.
     pub(super) calls: Vec<Call>,
+    /// What was typed in calls put aside at this desk.
+    pub(super) drafts: BTreeMap<CallId, Draft>,
     pub(super) incoming: Option<IncomingCaller>,
     /// What the start found out about an earlier end, in sentences; until the first call opens.
     pub(super) recovered: Vec<String>,
@@ -90,6 +92,10 @@ pub struct Model {
     pub(super) pages: Vec<Page>,
     pub(super) stop: Option<Stop>,
     pub(super) quit: Option<Quit>,
+    /// Since when nothing has answered: the last request could not reach Entra or Intune.
+    pub(super) offline: Option<Timestamp>,
+    /// What F5 asked last.
+    pub(super) looking: Option<AskId>,
     pub(super) toast: Option<Toast>,
     pub(super) presses: Presses,
 }
@@ -139,6 +145,7 @@ impl Model {
             listing: Listing::default(),
             debts: Vec::new(),
             calls: Vec::new(),
+            drafts: BTreeMap::new(),
             incoming: None,
             recovered: Vec::new(),
             find: Find::default(),
@@ -146,6 +153,8 @@ impl Model {
             pages: Vec::new(),
             stop: None,
             quit: None,
+            offline: None,
+            looking: None,
             toast: None,
             presses: Presses::default(),
             setup,
@@ -195,6 +204,16 @@ impl Model {
 
     pub(super) fn is_too_small(&self) -> bool {
         self.cols < LEAST_COLS || self.rows < LEAST_ROWS
+    }
+
+    /// What F5 asked is still being asked.
+    pub(super) fn is_looking(&self) -> bool {
+        self.looking.is_some_and(|ask| self.asks.get(ask).is_some())
+    }
+
+    /// The list is being walked, or is about to be.
+    pub(super) fn is_listing(&self) -> bool {
+        self.listing.running || self.asks.any(|request| *request == Request::SyncIndex)
     }
 
     /// Debts whose rotation has not gone out.

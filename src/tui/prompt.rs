@@ -42,11 +42,15 @@ impl Prompt {
 /// Draws the prompt of this moment over the card, if there is one.
 pub fn draw(model: &Model, canvas: &mut Canvas, own: Option<Prompt>) {
     let Some(prompt) = sign_in::prompt(model).or(own) else { return };
+    // Between calls the box keeps the focus, and the bar.
+    let barred = model.call.is_some() || model.session.is_renewing();
     canvas.clear(FIRST..=FIRST + ROWS);
     let width = usize::from(canvas.edge().saturating_sub(12));
     let lines: Vec<String> = prompt.lines.iter().flat_map(|line| wrap(line, width)).take(usize::from(ROWS)).collect();
     for (row, line) in (FIRST..).zip(&lines) {
-        canvas.bar(row, Role::Warn);
+        if barred {
+            canvas.bar(row, Role::Warn);
+        }
         canvas.put(row, 13, prompt.role, line);
     }
     canvas.put(FIRST, 3, Role::Warn, &prompt.label);

@@ -14,6 +14,7 @@ use crate::{
         age,
         capability::{Feature, Light},
         debt::DebtSummary,
+        work::sync_index::Listing,
     },
     runbook::Mark,
 };
@@ -68,10 +69,14 @@ pub fn status(model: &Model, canvas: &mut Canvas) {
     if !model.session.is_known() {
         return;
     }
-    let listing = words::listing(&model.listing, model.now.wall);
-    let at = if model.listing.running { canvas.put(2, 3, Role::Text, &format!("{} ", model.spinner())) } else { 3 };
-    let stopped = !model.listing.running && model.listing.stopped.is_some();
-    let role = if stopped { Role::Warn } else { Role::Text };
+    let running = model.is_listing();
+    let listing = match model.offline {
+        Some(since) => format!("offline since {}", age::clock(since, &model.setup.zone)),
+        None => words::listing(&Listing { running, ..model.listing.clone() }, model.now.wall),
+    };
+    let at = if running { canvas.put(2, 3, Role::Text, &format!("{} ", model.spinner())) } else { 3 };
+    let stopped = !running && model.listing.stopped.is_some();
+    let role = if stopped || model.offline.is_some() { Role::Warn } else { Role::Text };
     canvas.put_in(2, at, lights_at - at - 1, role, &listing);
     canvas.put(2, lights_at, Role::Text, &calls(model));
 }
@@ -111,10 +116,11 @@ fn lights(model: &Model, canvas: &mut Canvas, at: u16, roomy: bool) {
 
 fn debts(model: &Model, canvas: &mut Canvas, roomy: bool) {
     let summary = DebtSummary::of(&model.debts);
-    let said = words::debts(summary, model.now.wall, canvas.cols() >= SIDE);
+    // The lights end two columns before `first`.
+    let (first, wanted) = if roomy { (89, 93) } else { (67, 67) };
+    let said = words::debts(summary, model.now.wall, canvas.cols() >= SIDE, canvas.room(first));
     let width = u16::try_from(said.width()).unwrap_or(u16::MAX);
-    let wanted = if roomy { 93 } else { 67 };
-    let col = wanted.min((canvas.cols() + 1).saturating_sub(width));
+    let col = wanted.min((canvas.cols() + 1).saturating_sub(width)).max(first);
     canvas.put(1, col, if summary.blocked { Role::Warn } else { Role::Text }, &said);
 }
 
@@ -221,8 +227,9 @@ pub fn foot(model: &Model, canvas: &mut Canvas, notice: Option<(Role, String)>, 
 
 /// Like [`foot`], the notice beginning at `col`.
 pub fn foot_from(model: &Model, canvas: &mut Canvas, col: u16, notice: Option<(Role, String)>, hints: &[Hint]) {
+    let looking = model.is_looking().then(|| (Role::Text, format!("{} Looking again", model.spinner())));
     let toast = model.toast.as_ref().map(|toast| (toast.role, toast.text.clone()));
-    if let Some((role, text)) = toast.or(notice) {
+    if let Some((role, text)) = looking.or(toast).or(notice) {
         canvas.put(canvas.rows() - 1, col, role, &text);
     }
     footer::draw(canvas, hints);

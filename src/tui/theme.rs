@@ -23,7 +23,7 @@ pub enum Role {
     Field,
     Tenant,
     Demo,
-    /// Dark modules on their light ground, whatever the terminal's colours are.
+    /// Dark modules on their light ground.
     Qr,
 }
 
@@ -65,6 +65,9 @@ impl Colours {
             Role::Demo => self
                 .coloured(base, [Color::Yellow, Color::Magenta, Color::LightYellow])
                 .add_modifier(Modifier::REVERSED),
+            // No colour may be set here: under NO_COLOR each one is sent as a reset, and that ends BOLD too. Reversed, a module drawn in
+            // the text's colour comes out dark on light wherever the terminal itself is light on dark.
+            Role::Qr if self == Self::Mono => base.add_modifier(Modifier::REVERSED),
             Role::Qr => Style::new().fg(Color::Black).bg(Color::White),
         }
     }
@@ -132,12 +135,12 @@ mod tests {
     ];
 
     #[test]
-    fn mono_has_attributes_but_no_colour_outside_the_qr() {
-        for role in ROLES.into_iter().filter(|role| *role != Role::Qr) {
+    fn mono_has_attributes_but_never_a_colour() {
+        for role in ROLES {
             let style = Colours::Mono.style(role);
             assert_eq!((style.fg, style.bg), (None, None), "{role:?}");
         }
-        assert_eq!(Colours::Mono.style(Role::Qr).bg, Some(Color::White));
+        assert!(Colours::Mono.style(Role::Qr).add_modifier.contains(Modifier::REVERSED));
     }
 
     #[test]

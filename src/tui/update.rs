@@ -14,7 +14,7 @@ use super::{
         stop, ticket,
     },
 };
-use crate::domain::moment::Moment;
+use crate::domain::{moment::Moment, work::Request};
 
 /// Takes one message, at `now`.
 pub fn update(model: &mut Model, now: Moment, msg: Msg) -> Vec<Effect> {
@@ -49,10 +49,15 @@ fn key(model: &mut Model, press: KeyPress) {
     // A key came through: the window has the focus, whatever the terminal told.
     model.focused = true;
     let place = model.place();
+    let action = model.keymap.action(place, press.key);
+    if is_opening(model, place) && action != Some(Action::Quit) {
+        // What is typed now is meant for the next screen.
+        return;
+    }
     if place.is_field() && typed(model, place, press) {
         return;
     }
-    match model.keymap.action(place, press.key) {
+    match action {
         Some(action) if pages::act(model, place, action) => {}
         Some(action) => act(model, place, action),
         None if place == Place::Matches && press.types().is_some() => {
@@ -64,12 +69,16 @@ fn key(model: &mut Model, press: KeyPress) {
     }
 }
 
+/// The desk opens a call.
+fn is_opening(model: &Model, place: Place) -> bool {
+    let opens = |request: &Request| matches!(request, Request::OpenCall(_));
+    matches!(place, Place::Find | Place::Matches) && model.asks.any(opens)
+}
+
 /// Gives a key to the field with the focus; says whether it was one of text.
 fn typed(model: &mut Model, place: Place, press: KeyPress) -> bool {
-    let opening = model.asks.any(|request| matches!(request, crate::domain::work::Request::OpenCall(_)));
-    if place == Place::Find && opening {
-        // The call is being opened: what is typed now is meant for the next screen.
-        return press.types().is_some();
+    if place == Place::Find && press.key == crokey::key!(ctrl - u) {
+        find::deleted_nothing(model);
     }
     let edited = match place {
         Place::Find => model.find.field.press(press),
@@ -108,6 +117,7 @@ fn after_edit(model: &mut Model, place: Place, edited: Edited) {
 fn paste(model: &mut Model, text: &str) {
     let place = model.place();
     match place {
+        _ if is_opening(model, place) => {}
         Place::Find | Place::Matches => {
             find::back_to_box(model);
             find::paste(model, text);

@@ -11,7 +11,7 @@ use super::{
         theme::Role,
     },
     Page,
-    card::Window,
+    card::{self, Window},
 };
 use crate::domain::{
     age,
@@ -51,6 +51,7 @@ pub fn act(model: &mut Model, action: Action) {
         Action::Up => page.at = page.at.saturating_sub(1),
         Action::Down => page.at = (page.at + 1).min(count.saturating_sub(1)),
         Action::Number(n) if n <= count => page.at = n - 1,
+        moves if let Some(line) = card::moved(moves, page.at, count.saturating_sub(1)) => page.at = line,
         Action::GoOn if open => {
             let at = page.at.min(count - 1);
             let call = model.calls[at].id;
@@ -153,6 +154,18 @@ mod tests {
         assert!(asked.iter().any(|request| matches!(request, Request::ResumeCall(_))));
         assert!(asked.iter().any(|request| matches!(request, Request::OpenDevice(open) if open.asked.is_some())));
         assert!(desk.shows("fits the pattern") || desk.shows("like INC0048213"));
+    }
+
+    #[test]
+    fn what_was_typed_in_a_parked_call_is_there_when_it_is_resumed() {
+        let mut desk = Desk::in_call();
+        desk.type_text("mara voss");
+        desk.press("enter f4 f3 enter");
+        assert!(desk.row(11).contains("mara voss") && desk.row(11).contains("√ match"), "{:#?}", desk.rows());
+        desk.press("tab 1 v");
+        desk.type_text("0048213");
+        desk.press("enter 2 f4 f3 enter");
+        assert!(desk.row(10).contains("INC0048213") && desk.shows("► 2 Windows update"), "{:#?}", desk.rows());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{canvas::Canvas, model::Model, skeleton::Layout, theme::Role, words};
+use super::super::{canvas::Canvas, keymap::Action, model::Model, skeleton::Layout, theme::Role, words};
 use crate::domain::{
     age,
     device::{Device, ManagedDevice},
@@ -17,8 +17,8 @@ use crate::domain::{
 const MASK: &str = "••••••••";
 const MONTH: Duration = Duration::from_hours(30 * 24);
 
-/// "HVC-LT-0421, Entra joined, compliant, checked in 2 days ago".
-pub fn device_words(model: &Model, card: &Card) -> String {
+/// "HVC-LT-0421, Entra joined, compliant, checked in 2 days ago", in `room` columns.
+pub fn device_words(model: &Model, card: &Card, room: usize) -> String {
     let Some(device) = &card.device else {
         return "deleted in Entra; its keys live on".into();
     };
@@ -31,12 +31,7 @@ pub fn device_words(model: &Model, card: &Card) -> String {
         rest.push(if card.managed_failure.is_some() { "Intune not asked" } else { "not in Intune" }.into());
         rest.extend(device.last_sign_in.map(|at| format!("signed in {}", age::ago(at, model.now.wall))));
     }
-    named(&device.name, &rest.join(", "))
-}
-
-/// A name and what follows it; a right-to-left name goes last.
-pub fn named(name: &Foreign, rest: &str) -> String {
-    if name.is_right_to_left() { format!("{rest}, {name}") } else { format!("{name}, {rest}") }
+    words::named(&device.name, &rest.join(", "), room)
 }
 
 /// Device, owner and key: three rows from `row`. Returns the row after them.
@@ -48,7 +43,7 @@ pub fn facts(
     key: Option<(&Key, Place)>,
     shown: bool,
 ) -> u16 {
-    canvas.fact(row, "Device", Role::Strong, &device_words(model, card));
+    canvas.fact(row, "Device", Role::Strong, &device_words(model, card, canvas.room(13)));
     owner(canvas, row + 1, card.managed.first(), shown);
     let Some((key, rank)) = key else { return row + 2 };
     let drive = words::drive_and_date(model, key.volume, key.escrowed);
@@ -102,23 +97,14 @@ pub fn before(model: &Model, card: &Card) -> Option<String> {
         n => format!("Recovery number {} in 30 days. ", n + 1),
     };
     let day = age::day(last.at, &model.setup.zone);
-    Some(format!("{nth}The last: {day}, {}.", lowered(&last.reason)))
-}
-
-/// "Firmware update" inside a sentence; "TPM" stays.
-fn lowered(text: &str) -> String {
-    let mut chars = text.chars();
-    match (chars.next(), text.chars().nth(1)) {
-        (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(chars).collect(),
-        _ => text.to_owned(),
-    }
+    Some(format!("{nth}The last: {day}, {}.", last.reason))
 }
 
 /// The device's objects, from `row`, at `left` columns to the right of the usual place, `focus` with the bar. Returns the row after.
 pub fn objects(model: &Model, canvas: &mut Canvas, row: u16, left: u16, card: &Card, window: Window) -> u16 {
     // Beside the card the room is narrower.
     let [join_at, seen_at, keys_at, verdict_at] =
-        if left > 0 { [13, 27, 40, 45] } else { [13, 29, 45, 53] }.map(|at| left + at);
+        if left > 0 { [13, 28, 42, 47] } else { [13, 29, 45, 53] }.map(|at| left + at);
     let heads =
         [(left + 3, "Object"), (join_at, "Join"), (seen_at, "Signed in"), (keys_at, "Keys"), (verdict_at, "Verdict")];
     for (col, word) in heads {
@@ -189,13 +175,15 @@ pub fn open(model: &Model, canvas: &mut Canvas, after: u16, card: &Card, facts_t
         None if layout.below => (after, 0, layout.right),
         None => return,
     };
-    if facts_too && layout.beside.is_none() {
+    if facts_too && after + 4 <= layout.last {
         canvas.within(layout.right, |canvas| {
-            row = facts(model, canvas, row, card, None, unmasked);
+            let mut at = facts(model, canvas, after, card, None, unmasked);
             if let Some(verdict) = &card.verdict {
-                row = canvas.facts(row, "Verdict", role_of(verdict), &verdict.sentence, 2);
+                at = canvas.facts(at, "Verdict", role_of(verdict), &verdict.sentence, 2);
             }
-            row += 1;
+            if layout.beside.is_none() {
+                row = at + 1;
+            }
         });
     }
     canvas.within(right, |canvas| {
@@ -208,6 +196,18 @@ pub fn open(model: &Model, canvas: &mut Canvas, after: u16, card: &Card, facts_t
             keys(model, canvas, row, left, card, Window::open(room(row) - 2));
         }
     });
+}
+
+/// Where Page Up, Page Down, Home and End lead from line `at` in a list up to `last`; `None` for other keys.
+pub fn moved(action: Action, at: usize, last: usize) -> Option<usize> {
+    const PAGE: usize = 10;
+    match action {
+        Action::PageUp => Some(at.saturating_sub(PAGE)),
+        Action::PageDown => Some((at + PAGE).min(last)),
+        Action::First => Some(0),
+        Action::Last => Some(last),
+        _ => None,
+    }
 }
 
 /// Which lines of a long list are on screen.

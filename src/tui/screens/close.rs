@@ -45,7 +45,9 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
     let layout = Layout::of(canvas.cols(), canvas.rows());
     skeleton::status(model, canvas);
     skeleton::call_title(model, canvas);
-    skeleton::rail(model, canvas, None);
+    // Only a replacement that is on its way is promised.
+    let owed = desk.debts(&model.debts).iter().any(|debt| debt.is_open() && !debt.is_sent());
+    skeleton::rail(model, canvas, owed.then_some(model.runbook.aside.replace_later.as_str()));
     canvas.within(layout.right, |canvas| {
         canvas.fact(10, "Key", Role::Text, "dropped here; to see it again is a new disclosure");
         let mut row = debt(model, canvas, desk, 11) + 1;
@@ -53,7 +55,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
             canvas.put(row, 3, Role::Dim, "Note");
             for line in &note.note.lines {
                 if row <= layout.last {
-                    row = canvas.wrapped(row, 13, canvas.right(), Role::Text, &printable(line), 2);
+                    row = canvas.wrapped(row, 13, canvas.edge(), Role::Text, &printable(line), 3);
                 }
             }
         }
@@ -70,7 +72,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
 pub fn debt(model: &Model, canvas: &mut Canvas, desk: &CallDesk, row: u16) -> u16 {
     let mut row = row;
     let debts = desk.debts(&model.debts);
-    for (n, debt) in debts.iter().rev().take(2).enumerate() {
+    for (n, debt) in debts.iter().take(2).enumerate() {
         let label = if n == 0 { "Debt" } else { "" };
         let (role, first, second) = debt_words(model, debt);
         row = canvas.facts(row, label, role, &first, 3);
@@ -160,6 +162,17 @@ mod tests {
     }
 
     #[test]
+    fn without_a_clipboard_the_way_on_is_said() {
+        let mut desk = in_windows();
+        desk.hold(|request| matches!(request, Request::Copy(_)));
+        desk.press("c");
+        let none = failure(Kind::Failed, "There is no clipboard here.");
+        desk.answer(|request| matches!(request, Request::Copy(_)), Err(none));
+        let said = "× There is no clipboard here. Select the note with the mouse; it stays until";
+        assert!(desk.row(23).contains(said), "{}", desk.row(23));
+    }
+
+    #[test]
     fn the_debt_line_follows_the_news() {
         let mut desk = in_windows();
         let mut debts = desk.world.debts.clone();
@@ -180,6 +193,32 @@ mod tests {
         let effects = desk.press("enter");
         assert!(matches!(asked(&effects)[..], [Request::CloseCall(_), Request::NextCaller]));
         assert!(desk.shows("√ Call 17 is closed."));
+    }
+
+    #[test]
+    fn a_replacement_that_is_not_on_its_way_is_not_promised() {
+        let mut desk = in_windows();
+        assert!(desk.row(8).contains("That key is being replaced now"));
+        let mut debts = desk.world.debts.clone();
+        let why = crate::domain::debt::Block::NoManagedDevice;
+        debts[0].rotation.as_mut().unwrap().state = RotationState::Blocked { why, at: desk.now.wall };
+        desk.world.debts.clone_from(&debts);
+        desk.news(News::Debts(debts));
+        assert!(desk.row(8).contains("We will replace that key; someone may call you about it."));
+    }
+
+    #[test]
+    fn the_debt_of_this_calls_key_stands_first() {
+        let mut desk = in_windows();
+        let mut debts = desk.world.debts.clone();
+        let mut other = debts[0].clone();
+        other.id = crate::domain::debt::DebtId(uuid::Uuid::from_u128(99));
+        other.key = KeyId(uuid::Uuid::from_u128(99 << 96));
+        other.rotation.as_mut().unwrap().state = RotationState::Held { until: desk.now.wall };
+        debts.push(other);
+        desk.world.debts.clone_from(&debts);
+        desk.news(News::Debts(debts));
+        assert!(desk.row(11).contains("Intune accepted the rotation"), "{:#?}", desk.rows());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
         skeleton::{self, Layout},
         theme::Role,
     },
-    Page,
+    Page, card,
 };
 use crate::domain::{
     age,
@@ -82,6 +82,7 @@ pub fn act(model: &mut Model, action: Action) {
         (Action::Up, _) => page.at = page.at.saturating_sub(1),
         (Action::Down, _) => page.at = (page.at + 1).min(count.saturating_sub(1)),
         (Action::Number(n), _) if n <= count => page.at = n - 1,
+        (moves, _) if let Some(line) = card::moved(moves, page.at, count.saturating_sub(1)) => page.at = line,
         (Action::TryAgain, Some((debt, true, false))) => settle(model, debt, How::Retry),
         (Action::Hold, Some((debt, true, false))) => settle(model, debt, How::Hold),
         (Action::Waive, Some((debt, true, _))) => page.waiving = Some((debt, Field::default())),

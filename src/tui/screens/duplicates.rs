@@ -12,7 +12,13 @@ use super::{
     Page,
     card::{self, Window},
 };
-use crate::domain::{key::place, verdict::Confidence, work::open_device::Card};
+use crate::domain::{
+    age,
+    device::Device,
+    key::place,
+    verdict::{Confidence, Verdict},
+    work::open_device::Card,
+};
 
 /// Objects shown at once; a device seldom has more.
 const OBJECTS: usize = 5;
@@ -55,6 +61,7 @@ pub fn act(model: &mut Model, action: Action) {
     match action {
         Action::Up => *at = at.saturating_sub(1),
         Action::Down => *at = (*at + 1).min(last),
+        moves if let Some(line) = card::moved(moves, *at, last) => *at = line,
         Action::NextPart => {
             page.part = if page.part == Part::Objects { Part::Keys } else { Part::Objects };
         }
@@ -89,7 +96,8 @@ fn title(model: &Model, canvas: &mut Canvas, open: &Card) {
     } else if let Some(target) = model.find.target() {
         let rank = place(&open.keys, target.key.id).unwrap_or(target.rank).words();
         let rest = format!("{}, {rank}", target.key.volume.words());
-        let line = open.device.as_ref().map_or(rest.clone(), |device| card::named(&device.name, &rest));
+        let line =
+            open.device.as_ref().map_or(rest.clone(), |device| words::named(&device.name, &rest, canvas.room(3)));
         skeleton::title(canvas, &target.key.id.spoken(), &line);
     }
 }
@@ -101,8 +109,9 @@ fn body(model: &Model, canvas: &mut Canvas, open: &Card, page: &Duplicates, layo
         if verdict.confidence != Confidence::Sure {
             row = canvas.facts(row, "Verdict", Role::Warn, &verdict.sentence, 2);
         }
-        if !verdict.because.is_empty() {
-            row = canvas.facts(row, "Because", Role::Text, &verdict.because.join(" "), 2);
+        let because = reason(model, open, verdict);
+        if !because.is_empty() {
+            row = canvas.facts(row, "Because", Role::Text, &because, 2);
         }
     }
     row += 1;
@@ -116,6 +125,26 @@ fn body(model: &Model, canvas: &mut Canvas, open: &Card, page: &Duplicates, layo
         let when = words::drive_and_date(model, key.volume, key.escrowed);
         canvas.fact(row + 1, "Asked", Role::Dim, &format!("{}, {when}", key.id));
     }
+}
+
+/// Why, in one sentence: an object of the same hardware; else what makes the verdict unsure, or what it says after its colon.
+fn reason(model: &Model, open: &Card, verdict: &Verdict) -> String {
+    let hardware = open.device.as_ref().and_then(|device| device.hardware);
+    let same = |device: &Device| hardware.is_some() && device.hardware == hardware;
+    if let Some(n) = open.duplicates.iter().position(|other| same(&other.device)) {
+        let registered = open.duplicates[n].device.registered;
+        let when = registered.map(|at| format!(", registered {}", age::ago(at, model.now.wall))).unwrap_or_default();
+        return format!("{} shares the hardware identity of 1: the same laptop{when}.", n + 2);
+    }
+    if verdict.confidence != Confidence::Sure {
+        return verdict.because.join(" ");
+    }
+    if open.duplicates.is_empty() {
+        return String::new();
+    }
+    let why = verdict.sentence.split_once(": ").map_or(verdict.sentence.as_str(), |(_, why)| why);
+    let mut chars = why.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -136,6 +165,18 @@ mod tests {
     #[test]
     fn duplicates_with_their_verdicts_and_the_key_history() {
         assert_screen!(open());
+    }
+
+    #[test]
+    fn an_object_of_the_same_hardware_is_the_reason() {
+        let mut desk = Desk::open();
+        let hardware = Some(crate::domain::device::ZtdId(uuid::Uuid::from_u128(7)));
+        desk.world.card.device.as_mut().unwrap().hardware = hardware;
+        desk.world.card.duplicates[0].device.hardware = hardware;
+        desk.type_text("4F2B91C0");
+        desk.wait(200);
+        desk.press("tab");
+        assert_screen!(desk);
     }
 
     #[test]
@@ -176,10 +217,16 @@ mod tests {
         desk.type_text("4F2B91C0");
         desk.wait(200);
         desk.press("tab tab");
-        assert!(desk.shows("1 to 3 of 190 keys"), "{:#?}", desk.rows());
+        assert!(desk.shows("1 to 4 of 190 keys"), "{:#?}", desk.rows());
         for _ in 0..300 {
             desk.press("down");
         }
         assert_screen!(desk);
+        desk.press("home");
+        assert!(desk.shows("1 to 4 of 190 keys"));
+        desk.press("pagedown");
+        assert!(desk.shows("8 to 11 of 190 keys"), "{:#?}", desk.rows());
+        desk.press("end");
+        assert!(desk.shows("187 to 190 of 190 keys"));
     }
 }

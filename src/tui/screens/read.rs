@@ -62,6 +62,7 @@ pub fn answered(model: &mut Model, result: Result<Disclosed, Failure>) {
     match result {
         Ok(disclosed) => {
             desk.call.disclosed = Some(disclosed.at);
+            desk.uncertain = false;
             desk.again = false;
             stage::begin(model, disclosed, disclosing.then_park);
             model.ask(Request::Debts);
@@ -69,7 +70,8 @@ pub fn answered(model: &mut Model, result: Result<Disclosed, Failure>) {
         Err(failure) => {
             match failure.kind {
                 Kind::Uncertain => {
-                    // Entra may have recorded a read: the call goes on as if it had.
+                    // Entra may have recorded a read: the debt stands. Unless an earlier answer brought them, nobody has digits.
+                    desk.uncertain = !desk.was_read();
                     desk.call.disclosed = desk.call.disclosed.or(Some(now));
                     desk.again = false;
                     desk.failure = Some(failure);
@@ -154,6 +156,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
     let say = match (&desk.disclosing, model.session.is_renewing()) {
         (_, true) => Some(aside.sign_in.as_str()),
         (Some(_), _) => Some(aside.slow.as_str()),
+        (None, false) if !desk.was_read() => Some(aside.no_answer.as_str()),
         (None, false) => None,
     };
     skeleton::rail(model, canvas, say);
@@ -190,6 +193,7 @@ fn body(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
     } else {
         let said = match &desk.stage {
             Some(_) => "dropped here; to see it again is a new disclosure",
+            None if !desk.was_read() => "no answer came; asking for it again is a new disclosure",
             None => "not here; asking for it again is a new disclosure",
         };
         canvas.fact(13, "Key", Role::Text, said);

@@ -8,7 +8,7 @@ use super::{
         skeleton::{self, Layout, mark_of},
         theme::Role,
     },
-    Page,
+    Page, card,
 };
 use crate::runbook::Mark;
 
@@ -24,6 +24,7 @@ pub fn act(model: &mut Model, action: Action) {
         Action::Up => page.at = page.at.saturating_sub(1),
         Action::Down => page.at = (page.at + 1).min(last),
         Action::Number(n) => page.at = (n - 1).min(last),
+        moves if let Some(line) = card::moved(moves, page.at, last) => page.at = line,
         Action::Back => {
             model.pages.pop();
         }

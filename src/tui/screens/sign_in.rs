@@ -6,14 +6,17 @@ use tui_big_text::{BigText, PixelSize};
 use tui_qrcode::{Colors, QrCodeWidget, QuietZone};
 use unicode_width::UnicodeWidthStr;
 
-use super::super::{
-    canvas::{Canvas, wrap},
-    footer::Hint,
-    keymap::Action,
-    model::Model,
-    prompt::Prompt,
-    skeleton,
-    theme::{Glyphs, Role},
+use super::{
+    super::{
+        canvas::{Canvas, wrap},
+        footer::Hint,
+        keymap::Action,
+        model::Model,
+        prompt::Prompt,
+        skeleton,
+        theme::{Glyphs, Role},
+    },
+    stage::Stage,
 };
 use crate::domain::{
     age,
@@ -142,7 +145,9 @@ pub fn answered(model: &mut Model, result: Result<SignedIn, Failure>) {
             model.session.signed_out = false;
             model.session.state = SignIn::Idle;
             model.lights = signed_in.lights;
-            model.toast(Role::Ok, format!("√ {text}"));
+            if !model.call.as_ref().and_then(|desk| desk.stage.as_ref()).is_some_and(Stage::is_on) {
+                model.toast(Role::Ok, format!("√ {text}"));
+            }
             if first {
                 model.ask(Request::SyncIndex);
             }
@@ -151,7 +156,13 @@ pub fn answered(model: &mut Model, result: Result<SignedIn, Failure>) {
             }
         }
         Err(failure) if failure.kind == Kind::Cancelled => model.session.state = SignIn::Idle,
-        Err(failure) => model.session.state = SignIn::Failed(failure),
+        Err(mut failure) => {
+            if failure.kind == Kind::SignIn {
+                // What is kept the prompt says itself; before the first sign-in there is no call.
+                failure.means.clear();
+            }
+            model.session.state = SignIn::Failed(failure);
+        }
     }
 }
 

@@ -139,6 +139,8 @@ pub fn begin(model: &mut Model, disclosed: Disclosed, stopped: bool) {
         () => None,
     };
     let sight = why.map_or(Sight::Shown { until: model.now.in_(conceal) }, Sight::Concealed);
+    // The stage is for digits: what was said before them has been said.
+    model.toast = None;
     if let Some(warning) = &disclosed.record_warning {
         let warning = crate::domain::foreign::printable(warning);
         model.toast(Role::Warn, format!("× {warning}"));

@@ -22,8 +22,17 @@ pub fn progress(model: &mut Model, ask: AskId, progress: Progress) {
         return;
     }
     match progress {
-        Progress::DeviceCode(code) => sign_in::code_came(model, code),
-        Progress::Listing(listing) => model.listing = listing,
+        Progress::DeviceCode(code) => {
+            model.offline = None;
+            sign_in::code_came(model, code);
+        }
+        Progress::Listing(listing) => {
+            // A page came.
+            if listing.running {
+                model.offline = None;
+            }
+            model.listing = listing;
+        }
         Progress::Waiting(waiting) => read::waiting(model, ask, waiting),
         Progress::Recorded => read::recorded(model),
     }
@@ -35,9 +44,29 @@ pub fn answer(model: &mut Model, ask: AskId, result: Result<Outcome, Failure>) {
     if let Some(desk) = model.call.as_mut().filter(|desk| desk.writing == Some(ask)) {
         desk.writing = None;
     }
+    reach(model, &request, result.as_ref().err());
+    if model.looking == Some(ask) {
+        model.looking = None;
+        if result.is_ok() {
+            model.toast(Role::Text, "√ Looked just now.");
+        }
+    }
     match result {
         Ok(outcome) => fulfilled(model, request, outcome),
         Err(failure) => failed(model, request, failure),
+    }
+}
+
+/// What an answer says of the network: a failure to reach anything begins to be offline, any other word from there ends it.
+fn reach(model: &mut Model, request: &Request, failure: Option<&Failure>) {
+    let asks_outside = matches!(
+        request,
+        Request::SignIn | Request::SyncIndex | Request::LookUp(_) | Request::OpenDevice(_) | Request::Disclose(_)
+    );
+    match failure.map(|failure| failure.kind) {
+        Some(Kind::Unreachable) => model.offline = model.offline.or(Some(model.now.wall)),
+        None | Some(Kind::Refused | Kind::NotFound) if asks_outside => model.offline = None,
+        _ => {}
     }
 }
 
@@ -62,12 +91,14 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
         (_, Outcome::Disclosed(disclosed)) => read::answered(model, Ok(disclosed)),
         (_, Outcome::InWindows(note) | Outcome::CallNote(note)) => in_windows(model, note),
         (_, Outcome::Parked(calls)) => {
-            leave_call(model);
+            let left = leave_call(model);
+            model.drafts.extend(left.map(|desk| (desk.call.id, desk.into_draft())));
             model.calls = calls;
         }
         (_, Outcome::Resumed(call)) => resumed(model, call),
         (_, Outcome::Closed(closed)) => {
             leave_call(model);
+            model.drafts.remove(&closed.call.id);
             model.toast(Role::Ok, format!("√ Call {} is closed.", closed.call.number));
             next_caller(model);
         }
@@ -128,6 +159,9 @@ fn begin(model: &mut Model, call: Call, card: Option<Card>) {
     let reasons = &model.setup.policy.reasons;
     let words = desk.call.reason.clone().unwrap_or_default();
     desk.ticket.reason = reasons.iter().position(|reason| reason.label == words);
+    if let Some(draft) = model.drafts.remove(&desk.call.id) {
+        desk.restore(draft);
+    }
     model.call = Some(desk);
     if !opened {
         model.ask(Request::OpenDevice(request));
@@ -153,8 +187,11 @@ fn in_windows(model: &mut Model, note: Note) {
 
 /// The note says how the debts stand: it is written again when they change.
 fn renew_note(model: &mut Model) {
-    let is_stale =
-        |desk: &&CallDesk| desk.note.as_ref().is_some_and(|note| !note.debts.iter().eq(desk.debts(&model.debts)));
+    let is_stale = |desk: &&CallDesk| {
+        let live = desk.debts(&model.debts);
+        let same = |note: &Note| note.debts.len() == live.len() && live.iter().all(|debt| note.debts.contains(debt));
+        desk.note.as_ref().is_some_and(|note| !same(note))
+    };
     if let Some(call) = model.call.as_ref().filter(is_stale).map(|desk| desk.call.id) {
         model.ask(Request::CallNote(call));
     }
@@ -168,11 +205,12 @@ fn know(debts: &mut Vec<Debt>, debt: &Debt) {
 }
 
 /// The desk is free. Digits cannot be left: they went before the step that got here was asked for, or go with the call.
-fn leave_call(model: &mut Model) {
+fn leave_call(model: &mut Model) -> Option<CallDesk> {
     super::stage::drop_digits(model);
-    model.call = None;
+    let left = model.call.take();
     model.find = find::Find::default();
     model.pages.retain(|page| !matches!(page, Page::Duplicates(_)));
+    left
 }
 
 fn next_caller(model: &mut Model) {
@@ -238,9 +276,17 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
             _ => model.toast(Role::Warn, format!("× {failure}")),
         },
         Request::NextCaller => model.incoming = None,
+        Request::Copy(_) => {
+            let noted = model.call.as_ref().is_some_and(|desk| desk.note.is_some());
+            let way = if noted {
+                "Select the note with the mouse; it stays until you close."
+            } else {
+                "Select it with the mouse."
+            };
+            model.toast(Role::Warn, format!("× {} {way}", failure.happened));
+        }
         Request::CatchUp
         | Request::CallNote(_)
-        | Request::Copy(_)
         | Request::Browse(_)
         | Request::SignIn
         | Request::WrapUp

@@ -61,19 +61,16 @@ fn open(model: &mut Model, page: Page) {
     model.pages.push(page);
 }
 
+/// F5. What it asks is remembered, so that the screen can say that it is looking.
 fn look_again(model: &mut Model) {
-    match (model.pages.last(), &model.call) {
-        (Some(Page::Debts(_)), _) => {
-            model.ask(Request::Debts);
-        }
-        (Some(Page::Calls(_)), _) => {
-            model.ask(Request::Calls);
-        }
+    model.looking = match (model.pages.last(), &model.call) {
+        (Some(Page::Debts(_)), _) => Some(model.ask(Request::Debts)),
+        (Some(Page::Calls(_)), _) => Some(model.ask(Request::Calls)),
         (Some(Page::Duplicates(_)) | None, Some(desk)) => {
             let request = OpenDevice { device: desk.call.device, asked: Some(desk.call.key) };
-            model.ask(Request::OpenDevice(request));
+            Some(model.ask(Request::OpenDevice(request)))
         }
-        (Some(Page::Duplicates(_)) | None, None) if model.session.is_known() => find::look_again(model),
-        _ => {}
-    }
+        (Some(Page::Duplicates(_)) | None, None) if model.session.is_known() => Some(find::look_again(model)),
+        _ => None,
+    };
 }

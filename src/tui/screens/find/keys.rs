@@ -1,7 +1,9 @@
 //! What keys and pastes do at the desk.
 
 use super::{
-    super::super::{keymap::Action, model::Model, screens::Page, screens::duplicates::Duplicates, theme::Role, words},
+    super::super::{
+        keymap::Action, model::Model, screens::Page, screens::card, screens::duplicates::Duplicates, theme::Role, words,
+    },
     Chosen, Find, ask_index, open_call, target_changed,
 };
 use crate::domain::{
@@ -37,9 +39,14 @@ fn read_again(model: &mut Model) {
         find.pinned = None;
     }
     model.forget(&Request::LookUp(LookUp { query: Query::default() }));
+    if find_elsewhere(&model.find) {
+        // What cannot be a key ID is no key of the opened device.
+        leave_device(model);
+    }
     if model.find.device.is_some() {
         target_changed(model);
     } else {
+        model.find.near = None;
         if model.find.query.is_empty() {
             model.find.found = None;
         }
@@ -65,14 +72,16 @@ pub fn paste(model: &mut Model, text: &str) {
 }
 
 pub fn act(model: &mut Model, action: Action) {
+    let last = model.find.listed().saturating_sub(1);
     match (action, model.find.list) {
         (Action::GoOn, Some(line)) => choose(model, line),
         (Action::GoOn, None) => go_on(model),
         (Action::Number(n), Some(_)) => choose(model, n - 1),
         (Action::Down, None) if model.find.listed() > 0 && shows_list(&model.find) => model.find.list = Some(0),
-        (Action::Down, Some(line)) => model.find.list = Some((line + 1).min(model.find.listed().saturating_sub(1))),
+        (Action::Down, Some(line)) => model.find.list = Some((line + 1).min(last)),
         (Action::Up, Some(0)) => model.find.list = None,
         (Action::Up, Some(line)) => model.find.list = Some(line - 1),
+        (moves, Some(line)) if let Some(line) = card::moved(moves, line, last) => model.find.list = Some(line),
         (Action::NextPart, None) if model.find.target_card().is_some() => {
             model.pages.push(Page::Duplicates(Duplicates::default()));
         }
@@ -86,14 +95,40 @@ pub fn shows_list(find: &Find) -> bool {
     find.target().is_none()
 }
 
+/// In the scope of a device, something else than the beginning of a key ID was typed.
+fn find_elsewhere(find: &Find) -> bool {
+    find.device.is_some() && find.query.key.is_none() && find.query.text.is_some()
+}
+
+/// Out of the scope of the device; what is typed stays.
+fn leave_device(model: &mut Model) {
+    model.find.device = None;
+    model.find.card = None;
+    let any = OpenDevice { device: crate::domain::device::NO_DEVICE, asked: None };
+    model.forget(&Request::OpenDevice(any));
+}
+
+/// Ctrl+U with nothing left to delete leaves the device.
+pub fn deleted_nothing(model: &mut Model) {
+    if model.find.field.is_empty() && model.find.device.is_some() {
+        leave_device(model);
+        read_again(model);
+    }
+}
+
+/// The one device found, when nothing else was: Enter opens it.
+pub fn only_device(find: &Find) -> bool {
+    find.target().is_none() && find.device.is_none() && find.listed() == 1 && find.devices().len() == 1
+}
+
 fn go_on(model: &mut Model) {
     let find = &model.find;
-    let busy = model.asks.any(|request| matches!(request, Request::OpenCall(_)));
-    if busy || find.target().is_none() {
-        return;
+    if only_device(find) {
+        return choose(model, 0);
     }
     match find.missing() {
         0 => open_call(model),
+        _ if find.target().is_none() => {}
         n => model
             .toast(Role::Warn, format!("{} to hear. A key is read out only for all eight.", words::more_characters(n))),
     }

@@ -5,7 +5,7 @@ mod view;
 
 use std::time::Duration;
 
-pub use keys::{act, back_to_box, edited, paste};
+pub use keys::{act, back_to_box, deleted_nothing, edited, paste};
 pub use view::view;
 
 use super::super::{field::Field, keymap::Place, model::Model};
@@ -16,7 +16,7 @@ use crate::{
         moment::Deadline,
         query::Query,
         work::{
-            Failure, Request,
+            AskId, Failure, Request,
             call::{Closed, Open},
             find::{DeviceMatch, Found, KeyMatch, LookUp, Request as Find_},
             open_device::{Card, Request as OpenDevice},
@@ -29,6 +29,8 @@ use crate::{
 const OPEN_AFTER: Duration = Duration::from_millis(150);
 /// Entra is asked by itself when nothing has been typed for so long.
 const LOOK_UP_AFTER: Duration = Duration::from_millis(400);
+/// The longest list asked for; Entra's own are as long.
+const MOST: usize = 50;
 /// A single match of fewer characters is chance.
 const OPEN_FROM: usize = 4;
 
@@ -39,6 +41,8 @@ pub struct Find {
     /// The index's answer, with the question it belongs to.
     found: Option<(Query, Found)>,
     looked_up: Option<(Query, Found)>,
+    /// What begins with the first eight of a longer key ID that nothing begins with.
+    near: Option<(Query, Found)>,
     look_up_at: Option<Deadline>,
     open_at: Option<(Deadline, OpenDevice)>,
     /// The list has the focus, at this line.
@@ -120,6 +124,22 @@ impl Find {
             place: place(&card.keys, key.id).unwrap_or(Rank { rank: 1, of: 1 }),
         };
         card.keys.iter().filter(begins).map(row).collect()
+    }
+
+    /// The first eight of a longer key ID, as a question of their own.
+    fn first_eight(&self) -> Option<Query> {
+        let typed = self.prefix().filter(|prefix| prefix.heard() > SPOKEN_LENGTH)?;
+        Some(Query { key: KeyPrefix::read(&typed.as_str()[..SPOKEN_LENGTH]), text: None })
+    }
+
+    /// A key that begins with the same eight as what was typed, and the first character that differs, counted from 1.
+    fn near(&self) -> Option<(&KeyMatch, usize)> {
+        let (query, found) = self.near.as_ref()?;
+        let near = found.keys.first().filter(|_| self.first_eight().as_ref() == Some(query))?;
+        let id = near.key.id.0.simple().to_string();
+        let typed = self.prefix()?.as_str().to_lowercase();
+        let same = typed.chars().zip(id.chars()).take_while(|(typed, known)| typed == known).count();
+        Some((near, same + 1))
     }
 
     /// How many keys match, on how many devices.
@@ -205,16 +225,17 @@ pub fn pause(model: &mut Model) {
     }
 }
 
-fn look_up(model: &mut Model) {
+fn look_up(model: &mut Model) -> Option<AskId> {
     let query = model.find.query.clone();
-    if !query.is_empty() {
-        model.ask(Request::LookUp(LookUp { query }));
-    }
+    (!query.is_empty()).then(|| model.ask(Request::LookUp(LookUp { query })))
 }
 
 /// The index answered.
 pub fn found(model: &mut Model, query: Query, found: Found) {
     if query != model.find.query {
+        if model.find.first_eight().as_ref() == Some(&query) {
+            model.find.near = Some((query, found));
+        }
         return;
     }
     let nothing = found.keys_total == 0;
@@ -229,6 +250,13 @@ pub fn found(model: &mut Model, query: Query, found: Found) {
         model.find.look_up_at = Some(model.now.in_(LOOK_UP_AFTER));
     }
     target_changed(model);
+    if model.find.wants_call {
+        open_call(model);
+    }
+    // The first eight may name a key all the same: the caller misread, or was misheard, after them.
+    if let Some(query) = model.find.first_eight().filter(|_| nothing) {
+        model.ask(Request::Find(Find_ { query, limit: 1 }));
+    }
 }
 
 fn whole_is_unknown(find: &Find) -> bool {
@@ -278,7 +306,10 @@ pub fn opened(model: &mut Model, request: &OpenDevice, card: Card) {
 
 /// Opens the call on the target, all eight heard and its device open; remembers the wish until then.
 fn open_call(model: &mut Model) {
-    let find = &model.find;
+    // Enter may come before the index has answered for the last character: it is kept until then.
+    let looking = model.asks.any(|request| matches!(request, Request::Find(_)));
+    let find = &mut model.find;
+    find.wants_call = find.missing() == 0 && looking;
     let (Some(target), 0) = (find.target(), find.missing()) else { return };
     let heard = find.prefix().map_or(0, KeyPrefix::heard);
     let Some(card) = find.target_card() else {
@@ -311,16 +342,16 @@ pub fn failed(model: &mut Model, failure: Failure) {
 }
 
 /// Asks again what is on screen.
-pub fn look_again(model: &mut Model) {
+pub fn look_again(model: &mut Model) -> AskId {
     model.find.failure = None;
     if let Some(chosen) = &model.find.device {
         let request = OpenDevice { device: chosen.device.device.id, asked: None };
-        model.ask(Request::OpenDevice(request));
+        model.ask(Request::OpenDevice(request))
     } else if let Some(request) = model.find.wanted() {
-        model.ask(Request::OpenDevice(request));
+        model.ask(Request::OpenDevice(request))
     } else {
-        model.ask(Request::SyncIndex);
-        look_up(model);
+        let list = model.ask(Request::SyncIndex);
+        look_up(model).unwrap_or(list)
     }
 }
 
@@ -337,8 +368,7 @@ fn ask_index(model: &mut Model) {
     if query.is_empty() {
         return;
     }
-    let limit = usize::from(model.rows.saturating_sub(12)).max(12);
-    model.ask(Request::Find(Find_ { query, limit }));
+    model.ask(Request::Find(Find_ { query, limit: MOST }));
 }
 
 #[cfg(test)]

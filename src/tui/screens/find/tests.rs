@@ -398,3 +398,169 @@ fn a_wide_window_opens_them_beside_the_card() {
     desk.wait(200);
     assert_screen!(desk);
 }
+
+#[test]
+fn what_was_typed_beyond_eight_is_said_too_and_a_key_that_begins_the_same_is_named() {
+    let mut desk = Desk::open();
+    desk.type_text("4F2B91C0F");
+    desk.wait(500);
+    assert!(desk.row(5).contains("No key starts with 4F2B 91C0 F."));
+    assert!(desk.shows("4F2B91C0 on HVC-LT-0421 begins the same: was the ninth"));
+    desk.press("backspace");
+    assert!(desk.shows("One key on one device. All eight heard."));
+    desk.press("esc");
+    desk.send(Msg::Paste("4F2B91C0-6E1D-4C0B-9F7A-0B5D8B3C2A12".into()));
+    desk.wait(500);
+    assert!(desk.row(5).contains("No key starts with 4F2B 91C0 6E1D 4C0B 9F7A 0B5D 8B3C 2A12."));
+    assert!(desk.shows("begins the same: was the 32nd"));
+    desk.press("esc");
+    desk.type_text("4F2B91C7F");
+    desk.wait(500);
+    assert!(!desk.shows("begins the same"));
+}
+
+#[test]
+fn one_device_found_is_opened_by_enter() {
+    let mut desk = Desk::open();
+    desk.type_text("HVC-LT-0421");
+    assert!(desk.row(5).contains("1 device. Enter opens it."));
+    let effects = desk.press("enter");
+    assert!(matches!(asked(&effects)[..], [Request::OpenDevice(OpenDevice { asked: None, .. })]));
+}
+
+#[test]
+fn devices_of_one_name_are_told_apart_and_keys_not_seen_yet_are_not_none() {
+    let mut desk = Desk::open();
+    let mut twin = found_by("HVC-LT-0421", "");
+    twin.device.id = DeviceId(uuid::Uuid::from_u128(0x0077_b0e2_u128 << 96));
+    twin.device.join = Join::Registered;
+    twin.keys = 0;
+    desk.world.devices.push(twin);
+    desk.news(News::Listing(Listing { keys: 3, running: true, ..Listing::default() }));
+    desk.type_text("HVC-LT-0421");
+    desk.press("down");
+    assert_screen!(desk);
+}
+
+#[test]
+fn more_devices_than_fit_are_counted_and_the_first_fifty_are_called_so() {
+    let mut desk = Desk::open();
+    desk.world.devices = (0..50_u32)
+        .map(|n| {
+            let mut device = found_by(&format!("HVC-WS-{n:04}"), "");
+            device.device.id = DeviceId(uuid::Uuid::from_u128(u128::from(n) + 1));
+            device
+        })
+        .collect();
+    desk.type_text("HVC-WS");
+    assert!(desk.row(5).contains("The first 50 devices."));
+    assert!(desk.shows("1 to 11 of the first 50"), "{:#?}", desk.rows());
+    desk.press("down end");
+    assert!(desk.shows("40 to 50 of the first 50") && desk.shows("HVC-WS-0049"));
+    desk.press("pageup");
+    assert!(desk.shows("▌   HVC-WS-0039"), "{:#?}", desk.rows());
+}
+
+#[test]
+fn what_is_no_key_id_leaves_the_device_and_searches_anew() {
+    let mut desk = Desk::open();
+    desk.type_text("HVC-LT-0421");
+    desk.press("enter a 1");
+    assert!(desk.shows("1 key on HVC-LT-0421"));
+    desk.type_text("xq");
+    desk.wait(500);
+    assert!(desk.shows("No device, serial or user here is called a1xq."), "{:#?}", desk.rows());
+    desk.press("ctrl-u");
+    assert!(desk.shows("Type what the caller reads"));
+    desk.type_text("HVC-LT-0421");
+    desk.press("enter ctrl-u");
+    assert!(desk.shows("Type what the caller reads"));
+}
+
+#[test]
+fn while_the_call_is_being_opened_keys_wait_and_the_desk_says_so() {
+    let mut desk = Desk::open();
+    desk.hold(|request| matches!(request, Request::OpenCall(_)));
+    desk.type_text("4F2B91C0");
+    desk.wait(200);
+    desk.press("enter");
+    assert!(desk.row(23).contains("Opening the call"));
+    desk.press("x esc down f2");
+    desk.send(Msg::Paste("mara".into()));
+    assert!(desk.row(4).contains("4F2B 91C0") && !desk.shows("Debts"));
+}
+
+#[test]
+fn a_long_name_is_cut_and_the_facts_after_it_are_not() {
+    let mut desk = Desk::open();
+    desk.world.card.device.as_mut().unwrap().name = "HVC-WS-LAB-MICROSCOPE-AND-CENTRIFUGE-IN-ROOM-2".into();
+    desk.type_text("4F2B91C0");
+    desk.wait(200);
+    assert!(desk.row(10).contains("…, Entra joined, compliant, checked in 2 days ago"), "{}", desk.row(10));
+}
+
+#[test]
+fn a_pasted_mail_yields_its_labelled_key_id_whatever_its_line_ends() {
+    let mut desk = Desk::open();
+    desk.send(Msg::Paste("HVC-LT-0421\rKey ID: 4F2B91C0\rMara Voss".into()));
+    assert!(desk.shows("One key on one device. All eight heard."));
+    desk.press("esc");
+    desk.send(Msg::Paste("\r\nHVC-LT-0421\rINC0048213".into()));
+    assert!(desk.row(4).trim_end().ends_with("HVC-LT-0421"), "{}", desk.row(4));
+}
+
+#[test]
+fn offline_is_said_since_when_until_something_answers() {
+    let mut desk = Desk::open();
+    desk.hold(looks_up);
+    desk.type_text("mara.voss");
+    desk.wait(450);
+    desk.answer(looks_up, Err(failure(Kind::Unreachable, "Entra cannot be reached.")));
+    assert!(desk.row(2).contains("offline since 09:41"), "{}", desk.row(2));
+    desk.press("esc");
+    desk.hold(opens);
+    desk.type_text("4F2B91C0");
+    assert!(desk.row(2).contains("offline since 09:41"), "the index answers from this machine");
+    desk.release();
+    assert!(desk.row(2).contains("110,204 keys"), "the device was opened: {}", desk.row(2));
+}
+
+#[test]
+fn f5_says_that_it_looks_and_that_it_has_looked() {
+    let mut desk = Desk::open();
+    desk.type_text("4F2B91C0");
+    desk.wait(200);
+    desk.hold(opens);
+    desk.press("f5");
+    assert!(desk.row(23).contains("Looking again"));
+    desk.release();
+    assert!(desk.row(23).contains("√ Looked just now."));
+    let mut desk = Desk::open();
+    desk.hold(|request| *request == Request::SyncIndex);
+    desk.press("f5");
+    assert!(desk.row(2).contains("110,204 keys, looking"), "{}", desk.row(2));
+}
+
+#[test]
+fn enter_that_comes_before_the_index_has_answered_opens_the_call_when_it_has() {
+    let mut desk = Desk::open();
+    desk.type_text("4F2B91C");
+    desk.wait(200);
+    desk.hold(|request| matches!(request, Request::Find(_)));
+    desk.type_text("0");
+    assert!(asked(&desk.press("enter")).is_empty());
+    desk.release();
+    assert!(desk.shows("They say"));
+}
+
+#[test]
+fn enter_before_the_answer_opens_nothing_when_no_key_is_found_or_another_is_typed() {
+    let mut desk = Desk::open();
+    desk.hold(|request| matches!(request, Request::Find(_)));
+    desk.type_text("4F2B91C7");
+    desk.press("enter");
+    desk.press("backspace 0");
+    desk.release();
+    desk.wait(1000);
+    assert!(!desk.shows("They say"));
+}

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::{
     super::{
         super::{
@@ -17,8 +19,8 @@ use super::{
         },
         card::{self, Window},
     },
-    Find, Target,
-    keys::shows_list,
+    Find, MOST, Target,
+    keys::{only_device, shows_list},
 };
 use crate::domain::{
     age,
@@ -50,13 +52,15 @@ pub fn view(model: &Model, canvas: &mut Canvas) {
     let target = find.target();
     skeleton::rail(model, canvas, say(model, target.as_ref()));
     canvas.within(layout.right, |canvas| body(model, canvas, target.as_ref(), layout));
-    let own = find.failure.as_ref().map(Prompt::of).or_else(|| refused(model));
+    let own = find.failure.as_ref().map(Prompt::of).or_else(|| refused(model)).filter(|_| !is_opening(model));
     canvas.within(layout.right, |canvas| prompt::draw(model, canvas, own));
     let newcomer = model.debts.is_empty() && model.calls.is_empty();
     let first_time = model.setup.demo && newcomer && find.field.is_empty() && model.incoming.is_some();
     let notice = first_time
         .then(|| (Role::Text, "First time? Type what the caller says, then Enter.".to_owned()))
         .filter(|_| find.device.is_none());
+    let opening = is_opening(model).then(|| (Role::Text, format!("{} Opening the call", model.spinner())));
+    let notice = opening.or(notice);
     skeleton::foot(model, canvas, notice, &hints(model, target.as_ref()));
 }
 
@@ -65,7 +69,7 @@ fn say<'a>(model: &'a Model, target: Option<&Target>) -> Option<&'a str> {
     let aside = &model.runbook.aside;
     match target {
         Some(_) if find.missing() > 0 => Some(&aside.go_on),
-        None if is_not_found(model) => Some(&aside.not_found),
+        None if is_not_found(model) && find.near().is_none() => Some(&aside.not_found),
         Some(_) | None => None,
     }
 }
@@ -113,6 +117,10 @@ fn answer(model: &Model) -> (Role, String) {
     let devices = find.devices().len();
     match (keys, devices) {
         (0, 0) => not_found_answer(model),
+        (0, 1) if only_device(find) => (Role::Text, "1 device. Enter opens it.".into()),
+        (0, n) if n >= MOST => {
+            (Role::Text, format!("The first {}. ↓ chooses, or keep typing.", age::count(n, "device")))
+        }
         (0, n) => (Role::Text, format!("{}. ↓ chooses.", age::count(n, "device"))),
         (keys, 0) => (Role::Text, format!("{} on {}. Keep typing.", age::count(keys, "key"), age::count(on, "device"))),
         (keys, n) => (Role::Text, format!("{}, {}. Keep typing.", age::count(keys, "key"), age::count(n, "device"))),
@@ -142,15 +150,27 @@ fn not_found_answer(model: &Model) -> (Role, String) {
     }
     match (find.reads_as_key(), &find.query.text) {
         (Some(prefix), _) if model.listing.complete_since.is_none() => {
-            (Role::Text, format!("No key starts with {} so far: the list is still filling.", prefix.spoken()))
+            (Role::Text, format!("No key starts with {} so far: the list is still filling.", in_fours(prefix)))
         }
-        (Some(prefix), _) => (Role::Warn, format!("No key starts with {}.", prefix.spoken())),
+        (Some(prefix), _) => (Role::Warn, format!("No key starts with {}.", in_fours(prefix))),
         (None, Some(text)) if find.looked_up.is_some() => {
             (Role::Warn, format!("No device, serial or user here is called {}.", printable(text)))
         }
         (None, Some(text)) => (Role::Text, format!("{}: not in the list, Entra is asked.", printable(text))),
         (None, None) => (Role::Text, String::new()),
     }
+}
+
+/// All that was typed, in groups of four.
+fn in_fours(prefix: &KeyPrefix) -> String {
+    let hex = prefix.as_str();
+    let groups: Vec<&str> = (0..hex.len()).step_by(4).map(|at| &hex[at..(at + 4).min(hex.len())]).collect();
+    groups.join(" ")
+}
+
+/// The call is being opened: keys wait for its first screen.
+fn is_opening(model: &Model) -> bool {
+    model.asks.any(|request| matches!(request, Request::OpenCall(_)))
 }
 
 fn is_asking(model: &Model) -> bool {
@@ -191,7 +211,8 @@ fn empty(model: &Model, canvas: &mut Canvas) {
         let label = if n == 0 { "Parked" } else { "" };
         let more = model.calls.len() - 2.min(model.calls.len());
         let more = if n == 1 && more > 0 { format!("; {more} more: F3") } else { String::new() };
-        canvas.fact(row, label, Role::Text, &format!("{}{more}", one_line(call, model.now.wall)));
+        let room = canvas.room(13).saturating_sub(more.width());
+        canvas.fact(row, label, Role::Text, &format!("{}{more}", one_line(call, model.now.wall, room)));
         row += 1;
     }
     let owed: Vec<_> = model.debts.iter().filter(|debt| debt.is_open()).collect();
@@ -200,7 +221,8 @@ fn empty(model: &Model, canvas: &mut Canvas) {
         let more = owed.len() - 2.min(owed.len());
         let more = if n == 1 && more > 0 { format!("; {more} more: F2") } else { String::new() };
         let role = if debt.is_blocked() { Role::Warn } else { Role::Text };
-        canvas.fact(row, label, role, &format!("{}{more}", words::owed(debt, model.now.wall)));
+        let room = canvas.room(13).saturating_sub(more.width());
+        canvas.fact(row, label, role, &format!("{}{more}", words::owed(debt, model.now.wall, room)));
         row += 1;
     }
     if let Some(debt) = words::just_proved(&model.debts, model.now.wall, PROVED_FOR) {
@@ -240,7 +262,9 @@ fn one_match(model: &Model, canvas: &mut Canvas, target: &Target) {
 
 fn opening(model: &Model, canvas: &mut Canvas, target: &Target) -> u16 {
     let listed = model.find.keys().into_iter().find(|found| found.key.id == target.key.id);
-    let name = listed.and_then(|found| found.device).map(|device| card::named(&device.name, device.join.words()));
+    let name = listed
+        .and_then(|found| found.device)
+        .map(|device| words::named(&device.name, device.join.words(), canvas.room(13)));
     canvas.fact(10, "Device", Role::Strong, &name.unwrap_or_else(|| "not in the list yet".into()));
     let drive = words::drive_and_date(model, target.key.volume, target.key.escrowed);
     canvas.fact(11, "Key", Role::Text, &format!("{}, {drive}, {}", target.key.id.short(), target.rank.words()));
@@ -275,7 +299,7 @@ fn matches(model: &Model, canvas: &mut Canvas, layout: Layout) {
 
 /// Keys from `row`; `total` says how many there are beyond those known.
 fn key_table(model: &Model, canvas: &mut Canvas, row: u16, last: u16, keys: &[KeyMatch], total: usize) -> u16 {
-    for (col, word) in [(3, "Key ID"), (13, "Device"), (33, "Drive"), (45, "Escrowed"), (61, "Place")] {
+    for (col, word) in [(5, "Key ID"), (15, "Device"), (33, "Drive"), (45, "Escrowed"), (61, "Place")] {
         canvas.put(row, col, Role::Dim, word);
     }
     let selected = model.find.list.filter(|line| *line < keys.len());
@@ -288,6 +312,7 @@ fn key_table(model: &Model, canvas: &mut Canvas, row: u16, last: u16, keys: &[Ke
         if selected == Some(n) {
             canvas.bar(at, Role::Accent);
         }
+        number(model, canvas, at, n);
         key_row(model, canvas, at, &keys[n]);
         at += 1;
     }
@@ -299,10 +324,17 @@ fn key_table(model: &Model, canvas: &mut Canvas, row: u16, last: u16, keys: &[Ke
     at
 }
 
+/// In the list a number chooses its row; outside, a digit belongs to the box.
+fn number(model: &Model, canvas: &mut Canvas, row: u16, n: usize) {
+    if model.find.list.is_some() && n < 9 {
+        canvas.put(row, 3, Role::Text, &(n + 1).to_string());
+    }
+}
+
 fn key_row(model: &Model, canvas: &mut Canvas, row: u16, found: &KeyMatch) {
     let short = found.key.id.short();
     let typed = model.find.reads_as_key().map_or(0, KeyPrefix::heard).min(short.len());
-    canvas.line(row, 3, &[(Role::Strong, &short[..typed]), (Role::Text, &short[typed..])]);
+    canvas.line(row, 5, &[(Role::Strong, &short[..typed]), (Role::Text, &short[typed..])]);
     canvas.put_in(row, 33, 11, Role::Text, found.key.volume.words());
     canvas.put_in(row, 45, 15, Role::Text, &age::date(found.key.escrowed, &model.setup.zone));
     let after = canvas.put(row, 61, Role::Text, &found.place.words());
@@ -311,37 +343,51 @@ fn key_row(model: &Model, canvas: &mut Canvas, row: u16, found: &KeyMatch) {
             canvas.put(row, after + 2, Role::Text, &device.name.to_string());
         }
         Some(device) => {
-            canvas.put_in(row, 13, 19, Role::Text, &device.name.to_string());
+            canvas.put_in(row, 15, 17, Role::Text, &device.name.to_string());
         }
         None => {
-            canvas.put(row, 13, Role::Dim, "not listed");
+            canvas.put(row, 15, Role::Dim, "not listed");
         }
     }
 }
 
 fn device_table(model: &Model, canvas: &mut Canvas, row: u16, last: u16, devices: &[&DeviceMatch], before: usize) {
-    for (col, word) in [(3, "Device"), (33, "Join"), (49, "Keys"), (57, "Found by")] {
+    for (col, word) in [(5, "Device"), (33, "Join"), (49, "Keys"), (57, "Found by")] {
         canvas.put(row, col, Role::Dim, word);
     }
     let selected = model.find.list.and_then(|line| line.checked_sub(before));
-    let most = usize::from((last + 1).saturating_sub(row + 1));
-    let window = Window { focus: selected, at: selected.unwrap_or(0), most };
-    for (n, at) in window.lines(devices.len()).zip(row + 1..) {
+    let room = usize::from((last + 1).saturating_sub(row + 1));
+    let most = if devices.len() > room { room.saturating_sub(1) } else { room };
+    let range = Window { focus: selected, at: selected.unwrap_or(0), most }.lines(devices.len());
+    let filling = model.listing.complete_since.is_none();
+    let mut at = row + 1;
+    for n in range.clone() {
         let found = devices[n];
         if selected == Some(n) {
             canvas.bar(at, Role::Accent);
         }
+        number(model, canvas, at, before + n);
         canvas.put_in(at, 33, 15, Role::Text, found.device.join.words());
-        canvas.put(at, 49, Role::Text, &found.keys.to_string());
-        let because = if found.because.is_empty() { "name".into() } else { printable(&found.because) };
+        // While the list fills, keys not seen yet are not missing ones.
+        let keys = if filling && found.keys == 0 { "…".to_owned() } else { found.keys.to_string() };
+        canvas.put(at, 49, Role::Text, &keys);
+        let mut because = if found.because.is_empty() { "name".into() } else { printable(&found.because) };
+        if devices.iter().filter(|other| other.device.name == found.device.name).count() > 1 {
+            because = format!("id {}, {because}", &found.device.id.0.simple().to_string()[..6]);
+        }
         let name = found.device.name.to_string();
         if found.device.name.is_right_to_left() {
             let after = canvas.put(at, 57, Role::Text, &because);
             canvas.put(at, after + 2, Role::Strong, &name);
         } else {
             canvas.put(at, 57, Role::Text, &because);
-            canvas.put_in(at, 3, 29, Role::Strong, &name);
+            canvas.put_in(at, 5, 27, Role::Strong, &name);
         }
+        at += 1;
+    }
+    if devices.len() > range.len() {
+        let first = if devices.len() >= MOST { "the first " } else { "" };
+        canvas.put(at, 5, Role::Dim, &format!("{} to {} of {first}{}", range.start + 1, range.end, devices.len()));
     }
 }
 
@@ -356,6 +402,14 @@ fn not_found(model: &Model, canvas: &mut Canvas) {
         looked += "; Entra was asked just now";
     }
     canvas.fact(10, "Looked", Role::Text, &looked);
+    if let Some((near, differs)) = model.find.near() {
+        let on = near.device.as_ref().map(|device| format!(" on {}", device.name)).unwrap_or_default();
+        let said =
+            format!("{}{on} begins the same: was the {} character right?", near.key.id.short(), ordinal(differs));
+        let row = canvas.facts(12, "But", Role::Strong, &said, 3);
+        canvas.fact(row + 1, "Next", Role::Text, "Eight are enough: Backspace to the eighth character.");
+        return;
+    }
     if model.find.reads_as_key().is_none() {
         canvas.fact(12, "Next", Role::Text, "Type part of the name, the serial on the sticker, or the user.");
         return;
@@ -369,6 +423,21 @@ fn not_found(model: &Model, canvas: &mut Canvas) {
         canvas.put(row, 13, Role::Text, &format!("{n} {line}"));
     }
     canvas.fact(18, "Next", Role::Text, "Type the name, serial or user: Entra is asked directly.");
+}
+
+/// "ninth"; a key ID has 32 characters.
+fn ordinal(n: usize) -> String {
+    match n {
+        9 => "ninth".into(),
+        10 => "tenth".into(),
+        11 => "eleventh".into(),
+        12 => "twelfth".into(),
+        21 => "21st".into(),
+        22 | 32 => format!("{n}nd"),
+        23 => "23rd".into(),
+        31 => "31st".into(),
+        n => format!("{n}th"),
+    }
 }
 
 /// The caller of the call that just ended could not be verified.
@@ -388,14 +457,19 @@ pub fn hints(model: &Model, target: Option<&Target>) -> Vec<Hint> {
     if let Some(line) = find.list {
         let last = find.listed();
         hints.push(model.hint(Action::GoOn, "take it"));
-        hints.push(model.hint(Action::Choose, "choose").labelled(format!("1-{}", last.clamp(1, 9))));
+        // Further down the numbered rows are out of sight.
+        if line < 9 {
+            hints.push(model.hint(Action::Choose, "choose").labelled(format!("1-{}", last.clamp(1, 9))));
+        }
         hints.push(model.hint(Action::Down, "move").labelled("↑↓").unless(last < 2 && line == 0, "only one"));
         hints.push(model.hint(Action::Back, "back"));
     } else if target.is_some() {
         let missing = find.missing();
         let more = format!("{missing} more character{}", if missing == 1 { "" } else { "s" });
         let opening = find.target_card().is_none();
-        hints.push(model.hint(Action::GoOn, "verify caller").unless(missing > 0, more));
+        hints.push(
+            model.hint(Action::GoOn, "verify caller").unless(missing > 0, more).unless(opening, "opening the device"),
+        );
         hints.push(model.hint(Action::NextPart, "duplicates, history").unless(opening, "opening"));
         if missing == 0 {
             hints.push(model.hint(Action::Back, "back"));
@@ -403,6 +477,9 @@ pub fn hints(model: &Model, target: Option<&Target>) -> Vec<Hint> {
         }
     } else if find.field.is_empty() && find.device.is_none() {
         hints.push(model.hint(Action::GoOn, "open").unless(true, "nothing typed"));
+        if find.refused.is_some() || find.failure.is_some() {
+            hints.push(model.hint(Action::Back, "dismiss"));
+        }
         hints.push(model.hint(Action::Debts, "debts"));
         hints.push(model.hint(Action::Calls, "calls"));
         hints.push(model.hint(Action::Permissions, "permissions"));
@@ -412,7 +489,7 @@ pub fn hints(model: &Model, target: Option<&Target>) -> Vec<Hint> {
             0 => "no match".into(),
             n => format!("{} match", find.totals().0.max(n)),
         };
-        hints.push(model.hint(Action::GoOn, "open").unless(true, why));
+        hints.push(model.hint(Action::GoOn, "open").unless(!only_device(find), why));
         if listed > 0 && shows_list(find) {
             hints.push(model.hint(Action::Down, "choose"));
         }
