@@ -30,8 +30,6 @@ pub struct CallDesk {
     pub disclosing: Option<Disclosing>,
     /// A key was handed out at this desk.
     pub stage: Option<Stage>,
-    /// Entra was asked, and nobody knows whether it handed out the key.
-    pub uncertain: bool,
     /// A further disclosure is being prepared: back to ticket and reason.
     pub again: bool,
     /// The note and debts, once the caller is in Windows.
@@ -47,7 +45,6 @@ pub struct CallDesk {
 pub struct Draft {
     caller: CallerForm,
     ticket: TicketForm,
-    uncertain: bool,
 }
 
 /// The steps that have a screen.
@@ -69,7 +66,6 @@ impl CallDesk {
             ticket,
             disclosing: None,
             stage: None,
-            uncertain: false,
             again: false,
             note: None,
             writing: None,
@@ -79,13 +75,13 @@ impl CallDesk {
 
     /// What was typed, to be kept beyond this desk.
     pub fn into_draft(self) -> Draft {
-        Draft { caller: self.caller, ticket: self.ticket, uncertain: self.uncertain }
+        Draft { caller: self.caller, ticket: self.ticket }
     }
 
     /// Goes on with what was typed.
     pub fn restore(&mut self, draft: Draft) {
-        let Draft { caller, ticket, uncertain } = draft;
-        (self.caller, self.ticket, self.uncertain) = (caller, ticket, uncertain);
+        let Draft { caller, ticket } = draft;
+        (self.caller, self.ticket) = (caller, ticket);
     }
 
     pub fn step(&self) -> Step {
@@ -100,7 +96,7 @@ impl CallDesk {
 
     /// The digits were certainly handed out in this call.
     pub fn was_read(&self) -> bool {
-        was_read(&self.call) && !self.uncertain
+        self.call.read
     }
 
     pub fn place(&self) -> Place {
@@ -175,16 +171,11 @@ fn capitalised(text: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// The digits were handed out in this call, as the ledger tells it.
-fn was_read(call: &Call) -> bool {
-    call.disclosed.is_some()
-}
-
 /// What a call waits for, for lists: "key read, not in Windows yet".
 pub fn waits_for(call: &Call) -> &'static str {
     match () {
         () if call.in_windows.is_some() => "in Windows, not closed",
-        () if was_read(call) => "key read, not in Windows yet",
+        () if call.read => "key read, not in Windows yet",
         () if call.disclosed.is_some() => "key asked for, no answer came",
         () if call.verification.is_some() => "caller verified, key not read",
         () => "caller not verified yet",

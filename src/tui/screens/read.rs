@@ -62,7 +62,7 @@ pub fn answered(model: &mut Model, result: Result<Disclosed, Failure>) {
     match result {
         Ok(disclosed) => {
             desk.call.disclosed = Some(disclosed.at);
-            desk.uncertain = false;
+            desk.call.read = true;
             desk.again = false;
             stage::begin(model, disclosed, disclosing.then_park);
             model.ask(Request::Debts);
@@ -70,8 +70,7 @@ pub fn answered(model: &mut Model, result: Result<Disclosed, Failure>) {
         Err(failure) => {
             match failure.kind {
                 Kind::Uncertain => {
-                    // Entra may have recorded a read: the debt stands. Unless an earlier answer brought them, nobody has digits.
-                    desk.uncertain = !desk.was_read();
+                    // Entra may have recorded a read: the debt stands. Nobody has digits, unless an earlier answer brought them.
                     desk.call.disclosed = desk.call.disclosed.or(Some(now));
                     desk.again = false;
                     desk.failure = Some(failure);
