@@ -158,7 +158,7 @@ mod tests {
         desk.type_text("4F2B91C0");
         desk.wait(200);
         desk.press("tab");
-        assert!(desk.shows("Because   2 shares the hardware identity of 1: the same laptop, registered 7 months ago"));
+        assert!(desk.shows("Because   2 shares the hardware identity of 1: the same"));
     }
 
     #[test]
