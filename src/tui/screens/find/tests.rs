@@ -540,3 +540,22 @@ fn f5_says_that_it_looks_and_that_it_has_looked() {
     desk.press("f5");
     assert!(desk.row(2).contains("110,204 keys, looking"), "{}", desk.row(2));
 }
+
+#[test]
+fn of_many_parked_calls_the_rest_is_counted_whatever_their_names() {
+    let mut desk = Desk::in_call();
+    desk.press("f4");
+    let mut parked = desk.model.calls[0].clone();
+    parked.device_name = "HVC-WS-LAB-MICROSCOPE-AND-CENTRIFUGE-IN-ROOM-2".into();
+    desk.model.calls = vec![parked; 4];
+    assert!(desk.shows("…: < 1 min, caller not verified yet; 2 more: F3"), "{:#?}", desk.rows());
+}
+
+#[test]
+fn what_ended_the_last_call_goes_with_esc_and_has_no_bar_of_its_own() {
+    let mut desk = Desk::in_call();
+    desk.press("tab n");
+    assert!(desk.row(17).starts_with("  Refused"), "{}", desk.row(17));
+    desk.press("esc");
+    assert!(!desk.shows("Refused"));
+}
