@@ -55,7 +55,8 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
             canvas.put(row, 3, Role::Dim, "Note");
             for line in &note.note.lines {
                 if row <= layout.last {
-                    row = canvas.wrapped(row, 13, canvas.edge(), Role::Text, &printable(line), 3);
+                    let most = (layout.last + 1 - row).min(3);
+                    row = canvas.wrapped(row, 13, canvas.edge(), Role::Text, &printable(line), most);
                 }
             }
         }
@@ -168,7 +169,7 @@ mod tests {
         desk.press("c");
         let none = failure(Kind::Failed, "There is no clipboard here.");
         desk.answer(|request| matches!(request, Request::Copy(_)), Err(none));
-        let said = "× There is no clipboard here. Select the note with the mouse; it stays until";
+        let said = "× There is no clipboard here. Select the note with the mouse; it stays here.";
         assert!(desk.row(23).contains(said), "{}", desk.row(23));
     }
 

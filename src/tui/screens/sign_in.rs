@@ -381,6 +381,18 @@ mod tests {
         tui::tests::{Desk, asked, assert_screen, failure},
     };
 
+    #[test]
+    fn before_the_first_sign_in_no_call_is_said_to_be_kept() {
+        let mut desk = Desk::fresh(false, 80, 24);
+        desk.hold(|request| *request == Request::SignIn);
+        desk.start();
+        let declined = failure(Kind::SignIn, "The code was declined.")
+            .meaning("The call is kept, and so is what you typed.")
+            .next("Ask for a new code.");
+        desk.answer(|request| *request == Request::SignIn, Err(declined));
+        assert!(desk.shows("The code was declined.") && !desk.shows("kept"), "{:#?}", desk.rows());
+    }
+
     fn code() -> DeviceCode {
         DeviceCode {
             user_code: "C4DHKTR9P".into(),

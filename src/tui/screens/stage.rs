@@ -543,4 +543,13 @@ mod tests {
         let debug = format!("{:?}", desk.model);
         assert!(desk.world.digits.split('-').all(|block| !debug.contains(block)));
     }
+
+    #[test]
+    fn what_was_said_before_the_key_came_does_not_stand_on_the_stage() {
+        let mut desk = Desk::open();
+        desk.reach_reason();
+        desk.model.toast(crate::tui::theme::Role::Ok, "√ Signed in as Dana Reyes.");
+        desk.press("enter");
+        assert!(desk.shows("1 of 8") && !desk.shows("Signed in as"));
+    }
 }

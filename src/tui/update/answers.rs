@@ -278,11 +278,8 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
         Request::NextCaller => model.incoming = None,
         Request::Copy(_) => {
             let noted = model.call.as_ref().is_some_and(|desk| desk.note.is_some());
-            let way = if noted {
-                "Select the note with the mouse; it stays until you close."
-            } else {
-                "Select it with the mouse."
-            };
+            let way =
+                if noted { "Select the note with the mouse; it stays here." } else { "Select it with the mouse." };
             model.toast(Role::Warn, format!("× {} {way}", failure.happened));
         }
         Request::CatchUp

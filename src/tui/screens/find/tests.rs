@@ -564,3 +564,22 @@ fn enter_before_the_answer_opens_nothing_when_no_key_is_found_or_another_is_type
     desk.wait(1000);
     assert!(!desk.shows("They say"));
 }
+
+#[test]
+fn of_many_parked_calls_the_rest_is_counted_whatever_their_names() {
+    let mut desk = Desk::in_call();
+    desk.press("f4");
+    let mut parked = desk.model.calls[0].clone();
+    parked.device_name = "HVC-WS-LAB-MICROSCOPE-AND-CENTRIFUGE-IN-ROOM-2".into();
+    desk.model.calls = vec![parked; 4];
+    assert!(desk.shows("…: < 1 min, caller not verified yet; 2 more: F3"), "{:#?}", desk.rows());
+}
+
+#[test]
+fn what_ended_the_last_call_goes_with_esc_and_has_no_bar_of_its_own() {
+    let mut desk = Desk::in_call();
+    desk.press("tab n");
+    assert!(desk.row(17).starts_with("  Refused"), "{}", desk.row(17));
+    desk.press("esc");
+    assert!(!desk.shows("Refused"));
+}
