@@ -54,6 +54,8 @@ impl Terminal {
     }
 
     pub fn send(&mut self, keys: &str) -> Done {
+        // At a person's pace: keys that come faster than fingers decide nothing.
+        std::thread::sleep(std::time::Duration::from_millis(100));
         self.keyboard.write_all(keys.as_bytes())?;
         Ok(self.keyboard.flush()?)
     }
