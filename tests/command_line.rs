@@ -106,6 +106,26 @@ fn a_key_is_shown_on_the_alternate_screen_until_a_key_is_pressed() {
 }
 
 #[test]
+fn a_window_that_loses_the_focus_conceals_the_key_and_a_key_press_shows_it_again() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let mut command = in_terminal(home.path(), Some(&served.running));
+    command.args(REVEAL.iter().chain(&CLAIM));
+    let mut term = Term::spawn(command, 80, 24);
+    let digits = digits(&served);
+    term.wait_for(&digits);
+    term.send("\x1b[O");
+    term.wait_for("Concealed: this window lost the focus.");
+    assert!(!term.screen().contains(&digits[..6]));
+    term.send("x");
+    term.wait_for(&digits);
+    term.send("\x1b[O");
+    term.wait_for("Concealed");
+    term.send("\x1b");
+    assert_eq!(term.exit_code(), 0);
+    assert!(!term.all_text().contains(&digits[..6]), "{}", term.all_text());
+}
+
+#[test]
 fn whatever_the_system_sends_the_digits_are_off_the_screen_at_once() {
     let (served, home) = (serve(), tempfile::tempdir().unwrap());
     let digits = digits(&served);

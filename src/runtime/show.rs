@@ -7,7 +7,7 @@ use std::{
 
 use crossterm::{
     cursor,
-    event::{Event, EventStream, KeyEventKind},
+    event::{Event, EventStream, KeyCode, KeyEventKind},
     queue,
     style::Print,
     terminal::{Clear, ClearType},
@@ -25,8 +25,11 @@ const TYPED_AHEAD: Duration = Duration::from_millis(250);
 /// After this long a key is meant for the digits, also one that is held down.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// Shows `lines` on the alternate screen until a key is pressed, the window loses its focus, `longest` has passed or the system asks
-/// for the end. `Ok(false)` when there is no terminal.
+/// What stands there while nobody looks.
+const CONCEALED: [&str; 3] = ["Concealed: this window lost the focus.", "", "Any key shows it again; Esc ends."];
+
+/// Shows `lines` on the alternate screen until a key is pressed, `longest` has passed or the system asks for the end. Conceals them while
+/// the window is without the focus: a key shows them again. `Ok(false)` when there is no terminal.
 pub async fn show_until_key(lines: &[&str], longest: Duration) -> io::Result<bool> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Ok(false);
@@ -37,6 +40,7 @@ pub async fn show_until_key(lines: &[&str], longest: Duration) -> io::Result<boo
     while_up(|| draw(lines))?;
     let mut events = EventStream::new();
     let mut typed_ahead = TypedAhead::begin(Instant::now());
+    let mut concealed = false;
     loop {
         let event = tokio::select! {
             biased;
@@ -45,10 +49,22 @@ pub async fn show_until_key(lines: &[&str], longest: Duration) -> io::Result<boo
             event = events.next() => event,
         };
         match event {
-            Some(Ok(Event::Key(key))) if key.kind == KeyEventKind::Press && !typed_ahead.takes(Instant::now()) => break,
-            // The terminal is gone, or looked away from.
-            Some(Ok(Event::FocusLost) | Err(_)) | None => break,
+            Some(Ok(Event::Key(key))) if key.kind == KeyEventKind::Press => {
+                if concealed && key.code != KeyCode::Esc {
+                    concealed = false;
+                    while_up(|| draw(lines))?;
+                    typed_ahead = TypedAhead::begin(Instant::now());
+                } else if concealed || !typed_ahead.takes(Instant::now()) {
+                    break;
+                }
+            }
+            Some(Ok(Event::FocusLost)) => {
+                concealed = true;
+                while_up(|| draw(&CONCEALED))?;
+            }
             Some(Ok(_)) => {}
+            // The terminal is gone.
+            Some(Err(_)) | None => break,
         }
     }
     drop(up);
