@@ -128,14 +128,20 @@ fn summary(model: &Model) -> String {
     format!("{open} open{proved}.{order}")
 }
 
+fn sentence(model: &Model, debt: &Debt) -> String {
+    if debt.is_open() && !model.session.follows(debt.tenant) {
+        return "Owed in another tenant: it goes on when somebody signs in there.".into();
+    }
+    debt.sentence(model.now.wall, &model.setup.zone)
+}
+
 fn table(model: &Model, canvas: &mut Canvas, page: &DebtsPage, debts: &[&Debt], layout: Layout) {
     for (col, word) in [(5, "Key ID"), (15, "Device"), (29, "Ticket"), (43, "Owed"), (51, "State")] {
         canvas.put(7, col, Role::Dim, word);
     }
     let at = page.at.min(debts.len() - 1);
     let width = usize::from(canvas.edge() - 7);
-    let lines: Vec<Vec<String>> =
-        debts.iter().map(|debt| wrap(&debt.sentence(model.now.wall, &model.setup.zone), width)).collect();
+    let lines: Vec<Vec<String>> = debts.iter().map(|debt| wrap(&sentence(model, debt), width)).collect();
     let height = |n: usize| lines[n].len() + 2;
     // As many before the selected one as leave it in view.
     let room = usize::from(layout.last - 7);
@@ -267,6 +273,18 @@ mod tests {
         let mut desk = Desk::open();
         desk.press("f2");
         assert_screen!(desk);
+    }
+
+    #[test]
+    fn what_another_tenant_is_owed_says_so() {
+        let mut desk = with_debts();
+        let mut debts = desk.model.debts.clone();
+        for debt in &mut debts {
+            debt.tenant = Some(uuid::Uuid::from_u128(99));
+        }
+        desk.world.debts = debts;
+        desk.press("f2");
+        assert!(desk.shows("Owed in another tenant: it goes on when somebody signs in there."), "{:#?}", desk.rows());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use ratatui::widgets::Widget;
 use tui_big_text::{BigText, PixelSize};
 use tui_qrcode::{Colors, QrCodeWidget, QuietZone};
 use unicode_width::UnicodeWidthStr;
+use uuid::Uuid;
 
 use super::{
     super::{
@@ -36,6 +37,7 @@ const QR_MODULES: usize = 29;
 #[derive(Debug)]
 pub struct Session {
     tenant: Foreign,
+    tenant_id: Option<Uuid>,
     technician: Option<Technician>,
     state: SignIn,
     signed_out: bool,
@@ -59,6 +61,7 @@ impl Session {
     pub fn new(tenant: &str) -> Self {
         Self {
             tenant: Foreign::new(tenant),
+            tenant_id: None,
             technician: None,
             state: SignIn::Starting,
             signed_out: true,
@@ -78,6 +81,11 @@ impl Session {
 
     pub fn tenant_name(&self) -> String {
         self.tenant.to_string()
+    }
+
+    /// Whether what is owed in `tenant` is followed here: so it is in this one, and wherever that is not known.
+    pub fn follows(&self, tenant: Option<Uuid>) -> bool {
+        tenant.is_none() || self.tenant_id.is_none() || tenant == self.tenant_id
     }
 
     pub fn technician(&self) -> Option<&Technician> {
@@ -141,6 +149,7 @@ pub fn answered(model: &mut Model, result: Result<SignedIn, Failure>) {
             let who = &signed_in.technician;
             let text = format!("Signed in as {}, {}{until}.", who.name, who.upn);
             model.session.tenant = signed_in.tenant.name;
+            model.session.tenant_id = Some(signed_in.tenant.id);
             model.session.technician = Some(signed_in.technician);
             model.session.signed_out = false;
             model.session.state = SignIn::Idle;
