@@ -1,5 +1,5 @@
 //! A simulated tenant and desks on it, for the journeys.
-#![expect(dead_code, reason = "each test program uses its own part")]
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 #[cfg(unix)]
 pub mod pty;
