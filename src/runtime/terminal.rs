@@ -6,7 +6,10 @@
 use std::{
     cell::Cell,
     io,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crossterm::{
@@ -19,6 +22,9 @@ use ratatui::{Frame, Terminal, backend::CrosstermBackend};
 
 /// Whether the alternate screen is up; held while it is drawn on.
 static DRAWING: Mutex<bool> = Mutex::new(false);
+
+/// Somebody waits to leave the screen: no further frame begins, however fast they come.
+static LEAVING: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// Whether this thread holds [`DRAWING`]: a panic in the middle of a frame leaves the screen from inside it.
@@ -68,6 +74,7 @@ impl Up {
         let mut entered = lock();
         terminal::enable_raw_mode()?;
         *entered = true;
+        LEAVING.store(false, Ordering::SeqCst);
         // From here on whatever fails is taken back by the drop.
         let up = Self;
         let done = execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange, cursor::Hide);
@@ -84,6 +91,9 @@ impl Drop for Up {
 
 /// Runs `draw` unless the screen was left, and keeps it from being left meanwhile.
 pub(super) fn while_up(draw: impl FnOnce() -> io::Result<()>) -> io::Result<bool> {
+    if LEAVING.load(Ordering::SeqCst) {
+        return Ok(false);
+    }
     let entered = lock();
     if !*entered {
         return Ok(false);
@@ -118,6 +128,7 @@ fn leave() {
         // A panic in the middle of a frame: the lock is this thread's own, and the frame ends here.
         return take_down();
     }
+    LEAVING.store(true, Ordering::SeqCst);
     let mut entered = lock();
     if std::mem::take(&mut *entered) {
         take_down();
