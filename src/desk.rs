@@ -85,8 +85,8 @@ pub struct Desk {
     seat: RwLock<Option<Seat>>,
     changed: Notify,
     stamp: Stamp,
-    callers: tokio::sync::Mutex<Option<Callers>>,
-    is_demo: bool,
+    /// The demo has some.
+    callers: Option<tokio::sync::Mutex<Callers>>,
     /// Outcomes the ledger could not take yet.
     unwritten: Mutex<Vec<Unwritten>>,
 }
@@ -152,8 +152,7 @@ impl Desk {
             seat: RwLock::new(None),
             changed: Notify::new(),
             stamp,
-            callers: tokio::sync::Mutex::new(None),
-            is_demo: false,
+            callers: None,
             unwritten: Mutex::default(),
         })
     }
@@ -166,19 +165,19 @@ impl Desk {
     /// Adds the demo's callers.
     #[must_use]
     pub fn with_callers(mut self, callers: Callers) -> Self {
-        self.callers = tokio::sync::Mutex::new(Some(callers));
-        self.is_demo = true;
+        self.callers = Some(tokio::sync::Mutex::new(callers));
         self
     }
 
     /// Whether this is the demo, whose tenant approves sign-ins by itself.
     pub fn is_demo(&self) -> bool {
-        self.is_demo
+        self.callers.is_some()
     }
 
     /// Whoever calls next in the demo.
     pub async fn next_caller(&self) -> Option<IncomingCaller> {
-        self.callers.lock().await.as_mut().and_then(|callers| callers())
+        let mut next = self.callers.as_ref()?.lock().await;
+        next()
     }
 
     /// The configured connection.

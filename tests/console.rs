@@ -60,6 +60,18 @@ fn to_the_stage(term: &mut Term) {
     term.wait_for("1 of 8");
 }
 
+/// In Windows again, replaced, paid, closed, and the program left.
+fn end_the_call(term: &mut Term) {
+    term.send("w");
+    term.wait_for("Note");
+    term.wait_for("replaced by");
+    term.send(ENTER);
+    term.wait_for("Type what the caller reads");
+    term.wait_for("no debts");
+    term.send(CTRL_Q);
+    assert_eq!(term.exit_code(), 0);
+}
+
 /// The key's blocks as the tenant holds them.
 fn blocks(served: &Served) -> Vec<String> {
     let id = served.running.tenant().dump()["keys"]
@@ -88,14 +100,7 @@ fn the_golden_path_is_walked_in_the_real_program() {
     assert!(!term.screen().contains(&blocks[2]), "{}", term.screen());
     term.send("h");
     term.wait_for("2 of 8");
-    term.send("w");
-    term.wait_for("Note");
-    term.wait_for("replaced by");
-    term.send(ENTER);
-    term.wait_for("Type what the caller reads");
-    term.wait_for("no debts");
-    term.send(CTRL_Q);
-    assert_eq!(term.exit_code(), 0);
+    end_the_call(&mut term);
     assert!(!term.is_alternate());
 }
 
@@ -128,14 +133,7 @@ fn go_on_with_the_call(term: &mut Term) {
     term.wait_for("HVC-LT-0421");
     term.send(ENTER);
     term.wait_for("w in Windows");
-    term.send("w");
-    term.wait_for("Note");
-    term.wait_for("replaced by");
-    term.send(ENTER);
-    term.wait_for("Type what the caller reads");
-    term.wait_for("no debts");
-    term.send(CTRL_Q);
-    assert_eq!(term.exit_code(), 0);
+    end_the_call(term);
 }
 
 #[test]

@@ -19,7 +19,7 @@ const FRESH_FOR: Duration = Duration::from_hours(1);
 /// And not looked at more often than this, whatever the clock does.
 const SHORTEST_WAIT: Duration = Duration::from_mins(1);
 
-/// Lists every key, then every device. Devices come first on an empty index: a match without a name helps nobody.
+/// Lists every device, then every key: a match without a name helps nobody.
 pub async fn sync_index(desk: &Desk, asking: &Asking) -> Result<Listing, Failure> {
     let seat = desk.seat()?;
     for list in [List::Devices, List::Keys] {

@@ -33,11 +33,7 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
         }),
         Request::Disclose(request) => ops::disclose::disclose(desk, request, asking).await.map(Outcome::Disclosed),
         Request::Stage(request) => ops::disclose::on_stage(desk, request).await.map(|()| Outcome::Recorded),
-        Request::InWindows(request) => {
-            ops::calls::in_windows(desk, request.call).await?;
-            ops::rotate::send_for_call(desk, request.call).await?;
-            ops::calls::note(desk, request.call).await.map(Outcome::InWindows)
-        }
+        Request::InWindows(request) => ops::rotate::in_windows(desk, request.call).await.map(Outcome::InWindows),
         Request::CallNote(call) => ops::calls::note(desk, call).await.map(Outcome::CallNote),
         Request::ParkCall(request) => ops::calls::park(desk, request.call).await.map(Outcome::Parked),
         Request::ResumeCall(request) => ops::calls::resume(desk, request.call).await.map(Outcome::Resumed),

@@ -18,12 +18,20 @@ use crate::{
         debt::{Block, Debt, Rotation, RotationId, RotationState, Target},
         event::{Event, Return},
         moment::{Deadline, later, since},
-        work::Failure,
+        work::{Failure, call::Note},
     },
     graph::RotateError,
+    ops::calls,
     store::{TxError, debts},
 };
 use look::{look, prove, see};
+
+/// The caller is in Windows again: recorded, what the call holds sent, the note as of then.
+pub async fn in_windows(desk: &Desk, call: CallId) -> Result<Note, Failure> {
+    calls::in_windows(desk, call).await?;
+    send_for_call(desk, call).await?;
+    calls::note(desk, call).await
+}
 
 /// Sends what a call holds: the caller is in Windows. Returns once each has been sent, blocked or left to the watcher.
 pub async fn send_for_call(desk: &Desk, call: CallId) -> Result<(), Failure> {

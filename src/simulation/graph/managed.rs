@@ -115,14 +115,7 @@ impl Asking {
             return Err(Failure::unknown_segment("rotateBitLockerKeys"));
         }
         let path = "deviceManagement/managedDevices/rotateBitLockerKeys";
-        if !self.bearer.may(ROTATE) {
-            let why = format!(
-                "Application is not authorized to perform this operation. Application must have one of the following \
-                 scopes: {}",
-                ROTATE.join(", ")
-            );
-            return Err(Failure::intune_denied(&why, path));
-        }
+        self.must_hold(ROTATE, path)?;
         if !self.bearer.person.rotates_keys() {
             return Err(Failure::intune_denied("User is not authorized to perform this operation", path));
         }
@@ -131,16 +124,22 @@ impl Asking {
         if found { Ok(Answer::NoContent) } else { Err(Failure::intune_not_found(path)) }
     }
 
+    /// Refuses an application that holds none of `scopes`, as Intune words it.
+    fn must_hold(&self, scopes: &[&str], path: &str) -> Result<(), Failure> {
+        if self.bearer.may(scopes) {
+            return Ok(());
+        }
+        let why = format!(
+            "Application is not authorized to perform this operation. Application must have one of the following \
+             scopes: {}",
+            scopes.join(", ")
+        );
+        Err(Failure::intune_denied(&why, path))
+    }
+
     fn may_read_intune(&self) -> Result<(), Failure> {
         let path = "deviceManagement/managedDevices";
-        if !self.bearer.may(READ) {
-            let why = format!(
-                "Application is not authorized to perform this operation. Application must have one of the following \
-                 scopes: {}",
-                READ.join(", ")
-            );
-            return Err(Failure::intune_denied(&why, path));
-        }
+        self.must_hold(READ, path)?;
         if self.bearer.person.reads_intune() {
             return Ok(());
         }
