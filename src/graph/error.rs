@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{NoAnswer, wire::Envelope};
 use crate::{
     http::{Answer, HttpError, was_not_served},
-    sign_in::{Refusal, SignInError},
+    sign_in::SignInError,
 };
 
 /// Why a question to Graph has no answer.
@@ -50,7 +50,6 @@ impl GraphError {
     pub(super) fn from_answer(answer: &Answer) -> Self {
         let Envelope { code, request_id } = Envelope::read(answer);
         match answer.status {
-            401 => Self::SignIn(not_accepted(request_id)),
             403 => Self::Forbidden { code, request_id },
             404 => Self::NotFound { request_id },
             429 => Self::Throttled { retry_after: answer.retry_after, request_id },
@@ -77,17 +76,6 @@ impl From<NoAnswer> for GraphError {
             NoAnswer::Http(error) => Self::Unreachable { certain: error.certainly_not_sent(), error },
         }
     }
-}
-
-/// Graph refused a token that was new.
-pub(super) fn not_accepted(request_id: Option<String>) -> SignInError {
-    SignInError::Needed(Refusal {
-        happened: "Microsoft Graph does not accept the session any more.".into(),
-        who: String::new(),
-        next: "Sign in again.".into(),
-        code: None,
-        request_id,
-    })
 }
 
 /// One code can stand for either cause, so both are named.
@@ -138,7 +126,6 @@ impl RevealError {
         let Envelope { code, request_id } = Envelope::read(answer);
         let status = answer.status;
         let words = match status {
-            401 => return Self::SignIn(not_accepted(request_id)),
             403 => forbidden_words(&code),
             404 => "it is not in Entra any more.".into(),
             429 | 503 if was_not_served(answer) => "it has too much to do. Nothing was read; try again shortly.".into(),
@@ -198,7 +185,6 @@ impl RotateError {
     pub(super) fn from_answer(answer: &Answer) -> Self {
         let Envelope { code, request_id } = Envelope::read(answer);
         match answer.status {
-            401 => Self::SignIn(not_accepted(request_id)),
             _ if was_not_served(answer) => Self::NotServed { retry_after: answer.retry_after, request_id },
             status if (300..500).contains(&status) => Self::Refused { status, code, request_id },
             status => Self::Uncertain { why: status_words(status, &code), request_id },

@@ -190,6 +190,7 @@ mod tests {
             client_request_id: None,
             date: None,
             retry_after: None,
+            challenge: None,
             body: Zeroizing::new(body.as_bytes().to_vec()),
         }
     }

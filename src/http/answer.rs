@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use reqwest::{
     Response,
-    header::{DATE, HeaderMap, RETRY_AFTER},
+    header::{DATE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use zeroize::Zeroizing;
 
@@ -30,6 +30,8 @@ pub struct Answer {
     pub date: Option<Timestamp>,
     /// How long the service asks us to wait, whichever way it said so.
     pub retry_after: Option<Duration>,
+    /// What a refusal demands (`WWW-Authenticate`), several joined by commas.
+    pub challenge: Option<String>,
     /// May hold a secret: wiped when dropped, never printed.
     pub body: Zeroizing<Vec<u8>>,
 }
@@ -48,6 +50,7 @@ impl fmt::Debug for Answer {
             .field("client_request_id", &self.client_request_id)
             .field("date", &self.date)
             .field("retry_after", &self.retry_after)
+            .field("challenge", &self.challenge.is_some())
             .field("body_bytes", &self.body.len())
             .finish()
     }
@@ -65,6 +68,7 @@ pub(super) async fn read(mut response: Response, limit: usize, host: &str) -> Re
         date,
         retry_after: text(headers, RETRY_AFTER.as_str())
             .and_then(|said| retry_after(said, date.unwrap_or_else(Timestamp::now))),
+        challenge: all(headers, WWW_AUTHENTICATE.as_str()),
         body: Zeroizing::default(),
     };
     let seen = Some((status, answer.request_id.clone()));
@@ -98,6 +102,11 @@ fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+fn all(headers: &HeaderMap, name: &str) -> Option<String> {
+    let said: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 fn id(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -152,6 +161,7 @@ mod tests {
             client_request_id: None,
             date: None,
             retry_after: None,
+            challenge: None,
             body: Zeroizing::new(b"496298-461032".to_vec()),
         };
         let shown = format!("{answer:?}");

@@ -38,7 +38,7 @@ pub(super) async fn discover(http: &Http, connection: &Connection) -> Result<End
     let answer = answer.map_err(SignInError::Unreachable)?;
     let id = answer.request_id.clone();
     if !answer.is_success() {
-        return Err(refusal::read(&answer.body, id.clone()).map_or_else(
+        return Err(refusal::read(&answer.body, id.clone(), None).map_or_else(
             || SignInError::Unexpected {
                 what: format!("{} does not say where to sign in (HTTP {}).", host(connection), answer.status),
                 request_id: id,
