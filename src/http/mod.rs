@@ -8,6 +8,7 @@ mod answer;
 mod error;
 mod request;
 mod retry;
+pub mod route;
 #[cfg(test)]
 pub(crate) mod test_server;
 

@@ -12,9 +12,10 @@ mod session;
 mod vault;
 mod wire;
 
+pub use discovery::{Discovered, discovered};
 pub use refusal::{Refusal, SignInError};
 pub use session::Session;
-pub use vault::Vault;
+pub use vault::{TRIAL_LENGTH, Trial, Vault};
 
 #[cfg(test)]
 pub(crate) mod test_tenant;
