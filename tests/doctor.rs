@@ -125,7 +125,7 @@ fn after_a_sign_in_ledger_index_and_technician_are_told() {
 #[test]
 fn a_clock_that_is_off_is_a_notice_that_says_what_breaks() {
     let (served, home) = (serve(), tempdir().unwrap());
-    served.running.tenant().advance(Duration::from_secs(2 * 3600));
+    served.running.tenant().advance(Duration::from_hours(2));
     let report = report(&mut doctor_of(home.path(), &served), 0);
     for id in ["clock.authority", "clock.graph"] {
         assert_check(&report, id, "notice", "behind the host's. Sign-ins can be refused as expired");

@@ -74,6 +74,8 @@ fn setup(overrides: &Overrides) -> (Setup, bool) {
         _ => None,
     };
     let settings = loaded.or_else(|_| Settings::load_without_policy(overrides));
+    // A profile has a folder of its own.
+    let found = settings.as_ref().map(|settings| settings.paths.clone()).or(found);
     let setup = Setup {
         config: FileSeen { is_there: config.exists(), path: config, refused },
         digest: settings.as_ref().ok().map(|settings| settings.policy.digest()),

@@ -24,8 +24,8 @@ use rustls_platform_verifier::Verifier;
 use url::Url;
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Name};
 
-use super::{HttpError, USER_AGENT, answer::http_date, error};
-use crate::domain::foreign::printable;
+use super::{HttpError, NoWay, USER_AGENT, answer::http_date, error};
+use crate::domain::{foreign::printable, work::Report};
 
 /// No client can be built: for the log.
 type NoClient = Box<dyn std::error::Error + Send + Sync>;
@@ -108,22 +108,31 @@ pub struct Certificate {
 pub async fn greet(url: &Url, limit: Duration) -> Greeting {
     let host = error::host_of(url);
     let begun = Instant::now();
+    let sent = Timestamp::now();
+    let report = Report {
+        method: "GET".into(),
+        path: url.path().to_owned(),
+        status: None,
+        code: String::new(),
+        request_id: None,
+        client_request_id: None,
+        at: sent,
+    };
     let (client, witness) = match client(url) {
         Ok(built) => built,
         Err(error) => {
             tracing::warn!(%error, "no HTTP client can be built");
-            let answer = Err(HttpError::NotReached { host, why: super::NoWay::TrustStore });
+            let answer = Err(HttpError::NotReached { host, why: NoWay::TrustStore, report: Box::new(report) });
             return Greeting { answer, certificate: None, took: begun.elapsed() };
         }
     };
-    let sent = Timestamp::now();
     let answer = match client.get(url.clone()).timeout(limit).send().await {
         Ok(response) => Ok(Heard {
             status: response.status().as_u16(),
             ahead: header(&response, &DATE).and_then(http_date).map(|theirs| ahead(theirs, sent, Timestamp::now())),
             is_page: header(&response, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html")),
         }),
-        Err(failure) => Err(error::from_reqwest(&failure, &host, None)),
+        Err(failure) => Err(error::from_reqwest(&failure, &host, report)),
     };
     Greeting { answer, certificate: witness.and_then(|witness| witness.seen()), took: begun.elapsed() }
 }

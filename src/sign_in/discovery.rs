@@ -59,19 +59,19 @@ pub(super) async fn discover(http: &Http, connection: &Connection) -> Result<End
 async fn read(http: &Http, connection: &Connection) -> Result<Document, SignInError> {
     let answer = http.send(&Request::get(address(connection)).limit(LONGEST)).await;
     let answer = answer.map_err(SignInError::Unreachable)?;
-    let id = answer.request_id.clone();
+    let report = Some(answer.report.clone());
     if !answer.is_success() {
-        return Err(refusal::read(&answer.body, id.clone()).map_or_else(
+        return Err(refusal::read(&answer.body, report.clone()).map_or_else(
             || SignInError::Unexpected {
                 what: format!("{} does not say where to sign in (HTTP {}).", host(connection), answer.status),
-                request_id: id,
+                report,
             },
             |read| read.error,
         ));
     }
     serde_json::from_slice(&answer.body).map_err(|_| SignInError::Unexpected {
         what: format!("{} does not say where to sign in: its answer is no OpenID document.", host(connection)),
-        request_id: id,
+        report,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The files somebody wrote: configuration and policy, as the command line read them.
 
 use crate::domain::{
-    connection::Connection,
+    connection::{Cloud, Connection},
     work::doctor::{Check, Finding, NoConnection, Setup, Who},
 };
 
@@ -26,9 +26,10 @@ fn config(setup: &Setup) -> Finding {
 fn tenant(connection: &Result<Connection, NoConnection>) -> Finding {
     match connection {
         Ok(connection) => Finding::well(format!(
-            "Tenant {}, app {}, sign-in at {}, Graph at {}.",
+            "Tenant {}, app {}, cloud {}: sign-in at {}, Graph at {}.",
             connection.tenant,
             connection.client_id,
+            Cloud::of(connection).word(),
             connection.authority.host_str().unwrap_or_default(),
             connection.graph.host_str().unwrap_or_default(),
         )),

@@ -25,7 +25,7 @@ impl Vault {
     /// Tries the system's store with an entry of its own, beside any session it keeps.
     pub async fn try_out() -> Trial {
         match on_own_thread(|| Entry::store_status().as_ref().map_err(kind)).await {
-            Some(Ok(_)) => Self::Os(OsVault::new(format!("keydesk doctor {}", Uuid::new_v4()))).trial().await,
+            Some(Ok(())) => Self::Os(OsVault::new(format!("keydesk doctor {}", Uuid::new_v4()))).trial().await,
             Some(Err(why)) => Trial::NoStore(why),
             None => Trial::NoStore("no answer"),
         }
