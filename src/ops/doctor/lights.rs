@@ -77,15 +77,17 @@ fn without(finding: Finding) -> Vec<Check> {
 
 /// A light in words. Whether a role may read or replace keys shows when it is first done: trying would be a read.
 fn judge(feature: Feature, light: &Light) -> Finding {
-    match (light, feature) {
-        (Light::Yes, _) => Finding::well("Yes: Graph answered."),
-        (Light::No(said), Feature::Audit) => Finding::notice(said.clone()).by(Who::EntraAdministrator, HELP),
-        (Light::No(said), _) => Finding::fix(said.clone()).by(Who::EntraAdministrator, HELP),
-        (Light::NotAsked, _) => Finding::not_checked("Not asked for."),
-        (Light::Unknown, _) => {
+    match light {
+        Light::Yes(evidence) => Finding::well(evidence.said.clone()),
+        Light::No(evidence) => {
+            // Calls work without it.
+            let found = if feature == Feature::Audit { Finding::notice } else { Finding::fix };
+            let finding = found(format!("{} {}", evidence.said, feature.capability().without));
+            if evidence.help.is_empty() { finding } else { finding.by(Who::EntraAdministrator, evidence.help.clone()) }
+        }
+        Light::NotAsked => Finding::not_checked("Not asked for."),
+        Light::Unknown => {
             Finding::not_checked("There is consent. Whether your role allows it shows when it is first done.")
         }
     }
 }
-
-const HELP: &str = "Consent to the permission, or give the role. See docs/permissions.md.";
