@@ -51,6 +51,9 @@ struct Global {
     /// One folder for all of keydesk's files
     #[arg(long, env = "KEYDESK_HOME", value_name = "FOLDER", global = true)]
     home: Option<PathBuf>,
+    /// Which tenant of the configuration file's
+    #[arg(long, env = "KEYDESK_PROFILE", value_name = "NAME", global = true)]
+    profile: Option<String>,
     /// Where to sign in
     #[arg(long, env = "KEYDESK_AUTHORITY", value_name = "URL", global = true)]
     authority: Option<String>,
@@ -173,6 +176,7 @@ impl Global {
     fn overrides(&self) -> Overrides {
         Overrides {
             home: self.home.clone(),
+            profile: self.profile.clone(),
             authority: self.authority.clone(),
             graph: self.graph.clone(),
             tenant: self.tenant.clone(),

@@ -3,9 +3,12 @@
 pub mod logging;
 pub mod paths;
 pub mod policy;
+mod profile;
 pub mod settings;
+mod written;
 
 pub use paths::Paths;
+pub use profile::{DEFAULT as DEFAULT_PROFILE, Profile};
 pub use settings::{Overrides, Settings};
 
 use std::path::PathBuf;
@@ -24,6 +27,14 @@ pub enum ConfigError {
     Value { path: PathBuf, said: String },
     #[error("{name}: {source}")]
     Connection { name: &'static str, source: crate::domain::connection::ConnectionError },
+    #[error("[profile.{name}]: {source}")]
+    ProfileHosts { name: String, source: crate::domain::connection::ConnectionError },
+    #[error("No profile is called {name}. Known: {known}.", name = crate::domain::foreign::printable(.name))]
+    UnknownProfile { name: String, known: String },
+    #[error("[profile.{0}] has no client_id, and none stands above all tables.")]
+    ProfileWithoutApp(String),
+    #[error("The profile {name} says where to connect, and so does {flag} or its variable: leave one of them out.")]
+    ProfileAndFlag { name: String, flag: &'static str },
     #[error("No tenant is configured. Set tenant and client_id (`keydesk config template`), or try `keydesk demo`.")]
     NoTenant,
     #[error("No home folder is known here. Set KEYDESK_HOME to a folder for keydesk's files.")]

@@ -39,6 +39,16 @@ impl Paths {
         Self { config: state.join("config.toml"), state, is_chosen: false }
     }
 
+    /// Where a profile's state lies: `default`'s in the state folder itself, any other's in a folder of its own.
+    #[must_use]
+    pub fn profile(&self, name: &str) -> Self {
+        if name == super::DEFAULT_PROFILE {
+            return self.clone();
+        }
+        let state = self.state.join("profiles").join(name);
+        Self { config: self.config.clone(), state, is_chosen: false }
+    }
+
     pub fn ledger(&self) -> PathBuf {
         self.state.join("ledger.db")
     }

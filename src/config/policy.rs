@@ -2,13 +2,15 @@
 
 use std::{path::Path, time::Duration};
 
-use jiff::SignedDuration;
 use serde::Deserialize;
+use url::Url;
 
 use super::ConfigError;
 use crate::domain::{
-    policy::{Allowance, Method, Policy, Proof, Reason},
+    connection::read_host,
+    policy::{Allowance, Method, Pins, Policy, Proof, Reason},
     ticket::TicketRule,
+    work::sign_in::Way,
 };
 
 /// The policy keydesk ships with.
@@ -24,6 +26,8 @@ pub struct PolicyFile {
     caller: CallerLines,
     output: OutputLines,
     proof: ProofLines,
+    pins: PinLines,
+    sign_in: SignInLines,
     reason: Option<Vec<Reason>>,
     verification: Option<Vec<Method>>,
 }
@@ -53,6 +57,8 @@ struct TimerLines {
     uncertain_pause: Option<Span>,
     watch_first: Option<Span>,
     watch_longest: Option<Span>,
+    lock: Option<Span>,
+    index: Option<Span>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -66,6 +72,44 @@ struct CallerLines {
 #[serde(deny_unknown_fields, default)]
 struct OutputLines {
     print: Option<Allowance>,
+    copy: Option<Allowance>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PinLines {
+    tenants: Option<Vec<String>>,
+    authorities: Option<Vec<Host>>,
+    graphs: Option<Vec<Host>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SignInLines {
+    ways: Option<Vec<WayWord>>,
+}
+
+/// A host's address.
+#[derive(Clone, Debug, PartialEq)]
+struct Host(Url);
+
+impl<'de> Deserialize<'de> for Host {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_host(&String::deserialize(deserializer)?).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct WayWord(Way);
+
+impl<'de> Deserialize<'de> for WayWord {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let known = Way::ALL.into_iter().find(|way| way.word() == text).map(Self);
+        known.ok_or_else(|| {
+            serde::de::Error::custom(format!("{text:?} is no way of signing in; write \"device-code\" or \"browser\""))
+        })
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -82,7 +126,8 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let said = || serde::de::Error::custom(format!("{text:?} is no length of time; write 90s, 3m or 1h 30m"));
-        let signed: SignedDuration = text.parse().map_err(|_| said())?;
+        let span: jiff::Span = text.parse().map_err(|_| said())?;
+        let signed = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| said())?;
         Duration::try_from(signed).map(Self).map_err(|_| said())
     }
 }
@@ -138,12 +183,23 @@ impl PolicyFile {
                 uncertain_pause: over.timers.uncertain_pause.or(self.timers.uncertain_pause),
                 watch_first: over.timers.watch_first.or(self.timers.watch_first),
                 watch_longest: over.timers.watch_longest.or(self.timers.watch_longest),
+                lock: over.timers.lock.or(self.timers.lock),
+                index: over.timers.index.or(self.timers.index),
             },
             caller: CallerLines {
                 claims_required: over.caller.claims_required.or(self.caller.claims_required),
                 mask_facts: over.caller.mask_facts.or(self.caller.mask_facts),
             },
-            output: OutputLines { print: over.output.print.or(self.output.print) },
+            output: OutputLines {
+                print: over.output.print.or(self.output.print),
+                copy: over.output.copy.or(self.output.copy),
+            },
+            pins: PinLines {
+                tenants: over.pins.tenants.or(self.pins.tenants),
+                authorities: over.pins.authorities.or(self.pins.authorities),
+                graphs: over.pins.graphs.or(self.pins.graphs),
+            },
+            sign_in: SignInLines { ways: over.sign_in.ways.or(self.sign_in.ways) },
             proof: ProofLines { closes: over.proof.closes.or(self.proof.closes) },
             reason: over.reason.or(self.reason),
             verification: over.verification.or(self.verification),
@@ -181,8 +237,24 @@ impl PolicyFile {
             uncertain_pause: span(self.timers.uncertain_pause, "timers.uncertain_pause")?,
             watch_first: span(self.timers.watch_first, "timers.watch_first")?,
             watch_longest: span(self.timers.watch_longest, "timers.watch_longest")?,
+            lock_after: span(self.timers.lock, "timers.lock")?,
+            index_expires: span(self.timers.index, "timers.index")?,
             mask_facts: self.caller.mask_facts.unwrap_or(true),
             print: self.output.print.unwrap_or(Allowance::Never),
+            copy: self.output.copy.unwrap_or(Allowance::Always),
+            pins: Pins {
+                tenants: self.pins.tenants.unwrap_or_default(),
+                authorities: self.pins.authorities.unwrap_or_default().into_iter().map(|host| host.0).collect(),
+                graphs: self.pins.graphs.unwrap_or_default().into_iter().map(|host| host.0).collect(),
+            },
+            ways: self
+                .sign_in
+                .ways
+                .filter(|ways| !ways.is_empty())
+                .ok_or_else(|| missing("sign_in.ways"))?
+                .into_iter()
+                .map(|way| way.0)
+                .collect(),
             closes: self.proof.closes.unwrap_or(Proof::NewKeySeen),
         })
     }
@@ -218,6 +290,8 @@ impl PolicyFile {
             (&mut policy.conceal_after, timers.conceal),
             (&mut policy.drop_after, timers.drop),
             (&mut policy.rotation_delay, timers.rotation_delay),
+            (&mut policy.lock_after, timers.lock),
+            (&mut policy.index_expires, timers.index),
             // To look more often is no freedom; a second is often enough.
             (&mut policy.watch_first, timers.watch_first.map(|span| Span(span.0.max(Duration::from_secs(1))))),
             (&mut policy.watch_longest, timers.watch_longest.map(|span| Span(span.0.max(Duration::from_secs(1))))),
@@ -227,6 +301,7 @@ impl PolicyFile {
         policy.claims_required = policy.claims_required.max(self.caller.claims_required.unwrap_or(0));
         policy.mask_facts |= self.caller.mask_facts.unwrap_or(false);
         lower(&mut policy.print, self.output.print);
+        lower(&mut policy.copy, self.output.copy);
         policy.closes = policy.closes.max(self.proof.closes.unwrap_or(policy.closes));
         if let Some(reasons) = &self.reason {
             policy.reasons.retain(|known| reasons.iter().any(|kept| kept.id == known.id));

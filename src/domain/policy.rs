@@ -7,8 +7,10 @@ use super::{
     caller::{Claim, Compared, Fact, Knowledge},
     digest::fingerprint,
     ticket::TicketRule,
+    work::sign_in::Way,
 };
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// Why a key may be needed: one line of the policy's list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +76,17 @@ impl Proof {
     }
 }
 
+/// Which tenants and hosts may be used. An empty list pins nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// Tenant ids or domains, as the settings write them.
+    pub tenants: Vec<String>,
+    /// Where to sign in.
+    pub authorities: Vec<Url>,
+    /// Where Graph is.
+    pub graphs: Vec<Url>,
+}
+
 /// The effective policy.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -98,8 +111,18 @@ pub struct Policy {
     pub watch_first: Duration,
     /// The longest such pause.
     pub watch_longest: Duration,
+    /// A desk nobody touched for this long asks who is there before the next reveal.
+    pub lock_after: Duration,
+    /// An index nobody used for this long is wiped.
+    pub index_expires: Duration,
     pub mask_facts: bool,
+    /// Recovery passwords on stdout.
     pub print: Allowance,
+    /// Texts without secrets into the clipboard: notes, codes, failures.
+    pub copy: Allowance,
+    pub pins: Pins,
+    /// How a person may sign in. Never empty.
+    pub ways: Vec<Way>,
     /// The lowest grade that closes a debt without a person; above [`Proof::Probable`].
     pub closes: Proof,
 }
@@ -181,8 +204,13 @@ impl Policy {
             uncertain_pause,
             watch_first,
             watch_longest,
+            lock_after,
+            index_expires,
             mask_facts,
             print,
+            copy,
+            pins: Pins { tenants, authorities, graphs },
+            ways,
             closes,
         } = self;
         let patterns: Vec<&str> = ticket.patterns().collect();
@@ -193,9 +221,11 @@ impl Policy {
             "methods": methods,
             "claims_required": claims_required,
             "limits": [per_hour, per_day],
-            "timers": [conceal_after, drop_after, rotation_delay, uncertain_pause, watch_first, watch_longest],
+            "timers": [conceal_after, drop_after, rotation_delay, uncertain_pause, watch_first, watch_longest, lock_after, index_expires],
             "mask_facts": mask_facts,
-            "print": print,
+            "output": [print, copy],
+            "pins": [tenants, authorities.iter().map(Url::as_str).collect::<Vec<_>>(), graphs.iter().map(Url::as_str).collect::<Vec<_>>()],
+            "ways": ways.iter().map(|way| way.word()).collect::<Vec<_>>(),
             "closes": closes,
         });
         fingerprint(lines.to_string())
@@ -226,8 +256,13 @@ mod tests {
             uncertain_pause: Duration::ZERO,
             watch_first: Duration::ZERO,
             watch_longest: Duration::ZERO,
+            lock_after: Duration::ZERO,
+            index_expires: Duration::ZERO,
             mask_facts: true,
             print: Allowance::Never,
+            copy: Allowance::Always,
+            pins: Pins::default(),
+            ways: vec![Way::DeviceCode],
             closes: Proof::NewKeySeen,
         }
     }

@@ -136,6 +136,7 @@ impl Graph {
             (_, Some(claims)) => {
                 Box::pin(self.session.challenged(ask.feature, &token, &claims)).await.map_err(NoAnswer::SignIn)?
             }
+            // Only Graph's own word is certain: what stands between may have let the request through.
             (401, None) if wire::refusal(&answer).is_services_own() => {
                 self.session.invalidate(ask.feature, &token);
                 self.token(&ask).await?
@@ -147,9 +148,10 @@ impl Graph {
         };
         let answer = self.send_with(&ask, &token).await?;
         let claims = demanded(&answer);
-        if claims.is_some() || (answer.status == 401 && wire::refusal(&answer).is_services_own()) {
+        let report = Box::new(wire::refusal(&answer));
+        if claims.is_some() || (answer.status == 401 && report.is_services_own()) {
             self.session.invalidate(ask.feature, &token);
-            return Err(NoAnswer::SignIn(self.session.not_accepted(claims, Box::new(wire::refusal(&answer)))));
+            return Err(NoAnswer::SignIn(self.session.not_accepted(claims, report)));
         }
         self.tell(&ask, &answer);
         Ok(answer)

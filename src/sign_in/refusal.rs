@@ -79,7 +79,7 @@ pub struct Refusal {
     pub next: String,
     /// The AADSTS number.
     pub code: Option<u32>,
-    /// The refused request. Its request id is Entra's trace id.
+    /// The refused request.
     pub report: Option<Box<Report>>,
     /// Entra's finer word for it (`consent_required`, `bad_token`, `basic_action` …). Foreign text.
     pub suberror: Option<String>,
@@ -110,15 +110,6 @@ struct Body {
     correlation_id: Option<String>,
 }
 
-impl Body {
-    /// The report of the request that was refused so.
-    fn complete(&self, report: Report) -> Report {
-        let code = self.error_codes.first().map(|code| format!("AADSTS{code}")).or_else(|| read_id(&self.error));
-        let trace = self.trace_id.as_deref().or(self.correlation_id.as_deref()).and_then(read_id);
-        Report { code: code.unwrap_or_default(), request_id: trace.or(report.request_id), ..report }
-    }
-}
-
 /// What a refusal leads to.
 #[derive(Debug)]
 pub(super) struct Read {
@@ -144,18 +135,22 @@ pub(super) fn read(body: &[u8], report: Option<Box<Report>>, way: Option<Way>) -
         let row = body.suberror.as_deref().and_then(aadsts::by_word).or_else(|| aadsts::by_word(&body.error))?;
         Some((row, row.codes.first().or(body.error_codes.first()).copied()))
     };
-    let refusal = Refusal {
-        report: report.map(|report| Box::new(body.complete(*report))),
-        suberror: body.suberror.as_deref().and_then(read_id),
-        claims: body.claims,
-        ..Refusal::default()
+    let trace = body.trace_id.as_deref().or(body.correlation_id.as_deref()).and_then(read_id);
+    let report = |code: Option<u32>| {
+        let report = *report?;
+        let word = || read_id(&body.error).unwrap_or_default();
+        let code = code.map_or_else(word, |code| format!("AADSTS{code}"));
+        Some(Box::new(Report { code, request_id: trace.or_else(|| report.request_id.clone()), ..report }))
     };
+    let refusal =
+        Refusal { suberror: body.suberror.as_deref().and_then(read_id), claims: body.claims, ..Refusal::default() };
     let Some((row, code)) = by_code.or_else(by_word) else {
         let refusal = Refusal {
             happened: format!("Entra refused the sign-in ({}).", read_id(&body.error).unwrap_or_default()),
             who: "An Entra administrator can change it.".into(),
             next: "Give them the number and the request id.".into(),
             code: body.error_codes.first().copied(),
+            report: report(body.error_codes.first().copied()),
             ..refusal
         };
         return Some(SignInError::Refused(Box::new(refusal)).into());
@@ -166,6 +161,7 @@ pub(super) fn read(body: &[u8], report: Option<Box<Report>>, way: Option<Way>) -
         who: row.who.into(),
         next: instead.map_or_else(|| row.next.into(), |other| instead_of(row.next, other)),
         code,
+        report: report(code),
         instead,
         ..refusal
     };
