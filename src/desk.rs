@@ -63,6 +63,14 @@ pub struct Seat {
     pub index: Arc<Index>,
 }
 
+impl Seat {
+    /// The same, for what runs behind the desk: its requests leave the way to what a technician waits for.
+    #[must_use]
+    pub fn behind(self) -> Self {
+        Self { graph: self.graph.behind(), ..self }
+    }
+}
+
 /// The demo's callers, in turn.
 pub type Callers = Box<dyn FnMut() -> Option<IncomingCaller> + Send>;
 

@@ -27,7 +27,7 @@ pub use rotate::Accepted;
 
 use crate::{
     domain::capability::{Feature, Light},
-    http::{Answer, Http, HttpError, OnWait, Repeat, Request},
+    http::{Answer, Http, HttpError, OnWait, Repeat, Request, Turn},
     sign_in::{Session, SignInError},
 };
 
@@ -102,6 +102,12 @@ impl Graph {
         Self { http: self.http.with_waiting(on_wait), ..self.clone() }
     }
 
+    /// The same, for what runs behind the desk: it leaves the way to what a technician waits for.
+    #[must_use]
+    pub fn behind(&self) -> Self {
+        Self { http: self.http.with_turn(Turn::Behind), ..self.clone() }
+    }
+
     pub fn session(&self) -> &Session {
         &self.session
     }
@@ -161,7 +167,7 @@ impl Graph {
         if answer.is_success() {
             self.session.mark(ask.feature, Light::Yes);
         } else if answer.status == 403 {
-            self.session.mark(ask.feature, Light::No(error::forbidden_words(&wire::Envelope::read(answer).code)));
+            self.session.mark(ask.feature, Light::No(error::forbidden_words(&wire::refusal(answer).code)));
         }
     }
 

@@ -41,7 +41,7 @@ impl From<IndexError> for Failure {
 
 impl From<SignInError> for Failure {
     fn from(error: SignInError) -> Self {
-        let request_id = error.request_id().map(ToOwned::to_owned);
+        let report = error.report().cloned().map(Box::new);
         let failure = match error {
             SignInError::Needed(refusal) => Self::new(Kind::SignIn, refusal.happened)
                 .meaning("The call is kept, and so is what you typed.")
@@ -55,13 +55,13 @@ impl From<SignInError> for Failure {
                     .next("Try again in a minute.")
             }
         };
-        failure.with_request_id(request_id)
+        failure.with_report(report)
     }
 }
 
 impl From<GraphError> for Failure {
     fn from(error: GraphError) -> Self {
-        let request_id = error.request_id().map(ToOwned::to_owned);
+        let report = error.report().cloned().map(Box::new);
         let failure = match error {
             GraphError::SignIn(error) => return error.into(),
             GraphError::NotFound { .. } => Self::new(Kind::NotFound, "Entra knows nothing by that id."),
@@ -82,15 +82,15 @@ impl From<GraphError> for Failure {
                     .next("Try again in a minute.")
             }
         };
-        failure.with_request_id(request_id)
+        failure.with_report(report)
     }
 }
 
 fn unreachable(what: &str, error: &HttpError) -> Failure {
     let happened = match error {
-        HttpError::NotReached { host, why } => format!("{what} cannot be reached at {host}: {why}."),
+        HttpError::NotReached { host, why, .. } => format!("{what} cannot be reached at {host}: {why}."),
         HttpError::Uncertain { host, why, .. } => format!("{what} did not answer: {host} {why}."),
-        HttpError::PlainHttp { .. } => error.to_string(),
+        HttpError::PlainHttp { .. } | HttpError::Malformed { .. } => error.to_string(),
     };
     Failure::new(Kind::Unreachable, happened)
         .meaning("What is on this machine still works; a key cannot be read meanwhile.")

@@ -17,9 +17,9 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
         Request::CatchUp => ops::calls::catch_up(desk).await.map(Outcome::CaughtUp),
         Request::SyncIndex => ops::sync_index::sync_index(desk, asking).await.map(Outcome::Listed),
         Request::Find(request) => ops::find::find(desk, &request).map(Outcome::Found),
-        Request::LookUp(request) => ops::find::look_up(desk, &request).await.map(Outcome::LookedUp),
+        Request::LookUp(request) => ops::find::look_up(desk, &request, asking).await.map(Outcome::LookedUp),
         Request::OpenDevice(request) => {
-            ops::open_device::open_device(desk, request).await.map(|card| Outcome::Device(Box::new(card)))
+            ops::open_device::open_device(desk, request, asking).await.map(|card| Outcome::Device(Box::new(card)))
         }
         Request::OpenCall(request) => {
             let call = ops::calls::open(desk, request).await?;

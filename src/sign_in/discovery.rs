@@ -36,19 +36,19 @@ struct Document {
 pub(super) async fn discover(http: &Http, connection: &Connection) -> Result<Endpoints, SignInError> {
     let answer = http.send(&Request::get(address(connection)).limit(LONGEST)).await;
     let answer = answer.map_err(SignInError::Unreachable)?;
-    let id = answer.request_id.clone();
+    let report = Some(answer.report.clone());
     if !answer.is_success() {
-        return Err(refusal::read(&answer.body, id.clone()).map_or_else(
+        return Err(refusal::read(&answer.body, report.clone()).map_or_else(
             || SignInError::Unexpected {
                 what: format!("{} does not say where to sign in (HTTP {}).", host(connection), answer.status),
-                request_id: id,
+                report,
             },
             |read| read.error,
         ));
     }
     let document: Document = serde_json::from_slice(&answer.body).map_err(|_| SignInError::Unexpected {
         what: format!("{} does not say where to sign in: its answer is no OpenID document.", host(connection)),
-        request_id: id,
+        report,
     })?;
     check(document, connection)
 }

@@ -8,7 +8,10 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::http::{HttpError, read_id};
+use crate::{
+    domain::work::Report,
+    http::{HttpError, read_id},
+};
 
 /// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,20 +26,25 @@ pub enum SignInError {
     Unreachable(HttpError),
     /// The answer makes no sense, in one sentence.
     #[error("{what}")]
-    Unexpected { what: String, request_id: Option<String> },
+    Unexpected { what: String, report: Option<Box<Report>> },
 }
 
 impl SignInError {
-    pub fn request_id(&self) -> Option<&str> {
+    /// The failed request, for Microsoft's support. Its request id is Entra's trace id, where Entra told one.
+    pub fn report(&self) -> Option<&Report> {
         match self {
-            Self::Needed(refusal) | Self::Refused(refusal) => refusal.request_id.as_deref(),
-            Self::Unreachable(error) => error.request_id(),
-            Self::Unexpected { request_id, .. } => request_id.as_deref(),
+            Self::Needed(refusal) | Self::Refused(refusal) => refusal.report.as_deref(),
+            Self::Unreachable(error) => error.report(),
+            Self::Unexpected { report, .. } => report.as_deref(),
         }
     }
 
+    pub fn request_id(&self) -> Option<&str> {
+        self.report()?.request_id.as_deref()
+    }
+
     pub(super) fn unexpected(what: impl Into<String>) -> Self {
-        Self::Unexpected { what: what.into(), request_id: None }
+        Self::Unexpected { what: what.into(), report: None }
     }
 
     /// Nobody is signed in.
@@ -46,7 +54,7 @@ impl SignInError {
             who: String::new(),
             next: "Sign in.".into(),
             code: None,
-            request_id: None,
+            report: None,
         })
     }
 
@@ -66,8 +74,8 @@ pub struct Refusal {
     pub next: String,
     /// The AADSTS number.
     pub code: Option<u32>,
-    /// Entra's id of the refused request: its trace id.
-    pub request_id: Option<String>,
+    /// The refused request.
+    pub report: Option<Box<Report>>,
 }
 
 impl fmt::Display for Refusal {
@@ -177,7 +185,7 @@ pub(super) struct Read {
 }
 
 /// Reads the body of a refusal. `None` when it is none: a proxy's page, or nothing.
-pub(super) fn read(body: &[u8], request_id: Option<String>) -> Option<Read> {
+pub(super) fn read(body: &[u8], report: Option<Box<Report>>) -> Option<Read> {
     let body: Body = serde_json::from_slice(body).ok()?;
     if body.error.is_empty() {
         return None;
@@ -191,19 +199,25 @@ pub(super) fn read(body: &[u8], request_id: Option<String>) -> Option<Read> {
         let row = said.iter().find_map(|word| WORDS.iter().find(|(known, _)| known == word))?;
         Some((&row.1, row.1.codes.first().or(body.error_codes.first()).copied()))
     };
-    let request_id = body.trace_id.as_deref().or(body.correlation_id.as_deref()).and_then(read_id).or(request_id);
+    let trace = body.trace_id.as_deref().or(body.correlation_id.as_deref()).and_then(read_id);
+    let report = |code: Option<u32>| {
+        let report = *report?;
+        let word = || read_id(&body.error).unwrap_or_default();
+        let code = code.map_or_else(word, |code| format!("AADSTS{code}"));
+        Some(Box::new(Report { code, request_id: trace.or_else(|| report.request_id.clone()), ..report }))
+    };
     let Some((row, code)) = by_code.or_else(by_word) else {
         let refusal = Refusal {
             happened: format!("Entra refused the sign-in ({}).", read_id(&body.error).unwrap_or_default()),
             who: ADMIN.into(),
             next: "Give them the number and the request id.".into(),
             code: body.error_codes.first().copied(),
-            request_id,
+            report: report(body.error_codes.first().copied()),
         };
         return Some(Read { error: SignInError::Refused(refusal), session_over: false });
     };
-    let refusal =
-        Refusal { happened: row.happened.into(), who: row.who.into(), next: row.next.into(), code, request_id };
+    let (happened, who, next) = (row.happened.into(), row.who.into(), row.next.into());
+    let refusal = Refusal { happened, who, next, code, report: report(code) };
     let error = match row.way {
         Way::SignIn | Way::SessionOver => SignInError::Needed(refusal),
         Way::Elsewhere => SignInError::Refused(refusal),

@@ -12,7 +12,7 @@ pub mod open_device;
 pub mod sign_in;
 pub mod sync_index;
 
-pub use failure::{Failure, Kind};
+pub use failure::{Failure, Kind, Report};
 
 use super::{capability::Lights, debt::Debt};
 
