@@ -355,7 +355,7 @@ impl Tenant {
         };
         let desk = Arc::new(Desk::open(&settings, Clock::system()).unwrap());
         ops::calls::catch_up(&desk).await.unwrap();
-        ops::sign_in::sign_in(&desk, &Asking::quietly()).await.unwrap();
+        sign_in(&desk).await.unwrap();
         desk
     }
 

@@ -2,14 +2,32 @@
 
 use serde::Serialize;
 
-use super::{out, seat};
+use super::{
+    out,
+    seat::{self, Manner},
+};
 use crate::{
     config::Settings,
-    domain::work::{Failure, sign_in::SignedIn},
+    domain::{
+        capability::Feature,
+        work::{
+            Failure,
+            sign_in::{SignedIn, Way},
+        },
+    },
 };
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SignIn {
+    /// By a code that is approved in any browser
+    #[arg(long, conflicts_with = "browser")]
+    device_code: bool,
+    /// By a browser on this machine
+    #[arg(long)]
+    browser: bool,
+    /// Ask for every permission at once, where the sign-in is not remembered
+    #[arg(long)]
+    everything: bool,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -28,7 +46,13 @@ struct Facts<'a> {
 
 impl SignIn {
     pub(super) async fn run(self, settings: &Settings, no_input: bool) -> Result<(), Failure> {
-        seat::at(settings, no_input, async |_, signed_in| self.print(&signed_in)).await
+        let way = match (self.device_code, self.browser) {
+            (true, _) => Some(Way::DeviceCode),
+            (_, true) => Some(Way::Browser),
+            _ => None,
+        };
+        let features = if self.everything { Feature::ALL.to_vec() } else { Vec::new() };
+        seat::at(settings, Manner { way, features, no_input }, async |_, signed_in| self.print(&signed_in)).await
     }
 
     fn print(&self, signed_in: &SignedIn) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ pub mod disclose;
 mod failure;
 pub mod find;
 pub mod open_device;
+pub mod profiles;
 pub mod recover;
 pub mod rotate;
 pub mod sign_in;

@@ -3,41 +3,38 @@
 use std::time::Duration;
 
 use crate::domain::{
-    capability::Lights,
+    call::Call,
+    capability::{Feature, Lights},
     technician::{Technician, Tenant},
 };
 
 /// How a person signs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
+    /// A code is shown here and approved in a browser, anywhere.
     DeviceCode,
+    /// A browser on this machine, which is sent back here.
     Browser,
 }
 
 /// Which ways the settings offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Ways {
     DeviceCode,
     Browser,
+    /// Both: the technician chooses.
+    #[default]
     Ask,
 }
 
-/// What Entra wants the technician to type, and where. The code is shown, not kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceCode {
-    pub user_code: String,
-    pub address: String,
-    pub expires_in: Duration,
-}
-
-/// Signed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedIn {
-    pub technician: Technician,
-    pub tenant: Tenant,
-    pub lights: Lights,
-    /// Whether the session outlives the program.
-    pub remembered: bool,
+/// What is asked of Entra at a prompt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Prompt {
+    pub way: Way,
+    /// What consent is asked for, beside listing: the features whose scopes go into the prompt.
+    pub features: Vec<Feature>,
+    /// Entra must ask for credentials again, whatever its browser session says (unlocking).
+    pub fresh: bool,
 }
 
 impl Way {
@@ -48,6 +45,23 @@ impl Way {
         match self {
             Self::DeviceCode => "device-code",
             Self::Browser => "browser",
+        }
+    }
+
+    /// "by device code"
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::DeviceCode => "by device code",
+            Self::Browser => "by browser",
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::DeviceCode => Self::Browser,
+            Self::Browser => Self::DeviceCode,
         }
     }
 }
@@ -62,5 +76,87 @@ impl Ways {
             Self::Browser => Way::Browser.word(),
             Self::Ask => "ask",
         }
+    }
+
+    /// What is offered where the policy allows only some, the one to begin with first. The policy wins: what it leaves is offered even where
+    /// the settings name another way.
+    pub fn within(self, allowed: &[Way]) -> Vec<Way> {
+        let wanted: &[Way] = match self {
+            Self::DeviceCode => &[Way::DeviceCode],
+            Self::Browser => &[Way::Browser],
+            Self::Ask => &Way::ALL,
+        };
+        let both: Vec<Way> = wanted.iter().copied().filter(|way| allowed.contains(way)).collect();
+        if both.is_empty() { allowed.to_vec() } else { both }
+    }
+}
+
+impl Prompt {
+    /// Signing in for listing alone, which is all a shift begins with.
+    pub fn by(way: Way) -> Self {
+        Self { way, features: Vec::new(), fresh: false }
+    }
+}
+
+/// What Entra wants the technician to type, and where. The code is shown, not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceCode {
+    pub user_code: String,
+    pub address: String,
+    pub expires_in: Duration,
+}
+
+/// The page that was opened, or is to be opened, for a sign-in in the browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrowserPage {
+    pub address: String,
+    pub expires_in: Duration,
+}
+
+/// Signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedIn {
+    pub technician: Technician,
+    pub tenant: Tenant,
+    pub lights: Lights,
+    /// Whether the session outlives the program.
+    pub remembered: bool,
+}
+
+/// Somebody else than last time has signed in: the desk is theirs only once that is confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnotherName {
+    pub now: Technician,
+    pub before: Technician,
+}
+
+/// What came of asking for tokens ahead of need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redeemed {
+    pub lights: Lights,
+    /// What a person who signs in may still open: consent is missing, or Entra wants to see them.
+    pub lacking: Vec<Feature>,
+}
+
+/// Signed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedOut {
+    /// Every call that waits; the one that was open is parked now.
+    pub calls: Vec<Call>,
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::both(Ways::Ask, &Way::ALL, &[Way::DeviceCode, Way::Browser])]
+    #[case::the_policy_narrows(Ways::Ask, &[Way::Browser], &[Way::Browser])]
+    #[case::the_settings_narrow(Ways::Browser, &Way::ALL, &[Way::Browser])]
+    #[case::the_policy_wins(Ways::DeviceCode, &[Way::Browser], &[Way::Browser])]
+    fn what_is_offered_is_wanted_and_allowed(#[case] ways: Ways, #[case] allowed: &[Way], #[case] offered: &[Way]) {
+        assert_eq!(ways.within(allowed), offered);
     }
 }

@@ -10,7 +10,22 @@ use super::super::{
 use crate::domain::{
     capability::{Feature, Light},
     foreign::printable,
+    work::Failure,
 };
+
+#[derive(Debug, Default)]
+pub struct PermissionsPage {
+    at: usize,
+    /// Signing out was asked for once.
+    leaves: bool,
+    failure: Option<Failure>,
+}
+
+impl PermissionsPage {
+    pub fn failed(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+    }
+}
 
 pub fn act(model: &mut Model, action: Action) {
     if action == Action::Back {
@@ -18,7 +33,7 @@ pub fn act(model: &mut Model, action: Action) {
     }
 }
 
-pub fn view(model: &Model, canvas: &mut Canvas) {
+pub fn view(model: &Model, canvas: &mut Canvas, page: &PermissionsPage) {
     let layout = Layout::of(canvas.cols(), canvas.rows());
     skeleton::status(model, canvas);
     let who = model.session.technician().map_or_else(

@@ -1,0 +1,150 @@
+//! Tenants (F8): those this desk is set up for, who signed in there last, and what is owed there.
+
+use super::{
+    super::{
+        canvas::Canvas,
+        footer::Hint,
+        keymap::Action,
+        model::Model,
+        skeleton::{self, Layout},
+        theme::Role,
+    },
+    Page,
+    card::{self, Window},
+    quit,
+};
+use crate::domain::{
+    age,
+    foreign::printable,
+    moment::since,
+    work::{Failure, profiles::ProfileState},
+};
+
+#[derive(Debug, Default)]
+pub struct ProfilesPage {
+    /// `None` until they were looked up.
+    profiles: Option<Vec<ProfileState>>,
+    at: usize,
+    failure: Option<Failure>,
+}
+
+impl ProfilesPage {
+    pub fn failed(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+    }
+
+    fn list(&self) -> &[ProfileState] {
+        self.profiles.as_deref().unwrap_or_default()
+    }
+}
+
+/// They were looked up: the one at which this desk sits is chosen first.
+pub fn known(model: &mut Model, profiles: Vec<ProfileState>) {
+    if let Some(Page::Profiles(page)) = model.pages.last_mut() {
+        page.at = profiles.iter().position(|profile| profile.is_here).unwrap_or(0);
+        page.profiles = Some(profiles);
+    }
+}
+
+pub fn act(model: &mut Model, action: Action) {
+    let deliberate = model.presses.deliberate();
+    let Some(Page::Profiles(page)) = model.pages.last_mut() else { return };
+    page.failure = None;
+    let last = page.list().len().saturating_sub(1);
+    match action {
+        Action::Up => page.at = page.at.saturating_sub(1),
+        Action::Down => page.at = (page.at + 1).min(last),
+        Action::Number(n) if n <= page.list().len() => page.at = n - 1,
+        moves if let Some(line) = card::moved(moves, page.at, last) => page.at = line,
+        Action::GoOn if deliberate => {
+            let chosen = page.list().get(page.at).filter(|profile| !profile.is_here);
+            if let Some(name) = chosen.map(|profile| profile.name.clone()) {
+                quit::switch(model, name);
+            }
+        }
+        Action::Back => {
+            model.pages.pop();
+        }
+        _ => {}
+    }
+}
+
+pub fn view(model: &Model, canvas: &mut Canvas, page: &ProfilesPage) {
+    let layout = Layout::of(canvas.cols(), canvas.rows());
+    skeleton::status(model, canvas);
+    let summary = match page.list().len() {
+        _ if page.profiles.is_none() && page.failure.is_none() => format!("{} Looking what is owed where", model.spinner()),
+        0 | 1 => "This desk is set up for one. Another is a [profile.NAME] in the configuration.".to_owned(),
+        n => format!("{n} to work in, each with its own sign-in, list and record."),
+    };
+    skeleton::title(canvas, "Tenants", &summary);
+    if !page.list().is_empty() {
+        canvas.within(layout.right, |canvas| table(model, canvas, page, layout));
+    }
+    let notice = page.failure.as_ref().map(|failure| (Role::Warn, format!("× {failure}")));
+    skeleton::foot(model, canvas, notice.or_else(|| leaves(model)), &hints(model, page));
+}
+
+/// What going there does to the call at the desk.
+fn leaves(model: &Model) -> Option<(Role, String)> {
+    let call = &model.call.as_ref()?.call;
+    Some((Role::Text, format!("Call {} is left here, and waits parked. Held replacements go out first.", call.number)))
+}
+
+fn table(model: &Model, canvas: &mut Canvas, page: &ProfilesPage, layout: Layout) {
+    for (col, word) in [(5, "Tenant"), (29, "Signed in"), (53, "Owed")] {
+        canvas.put(7, col, Role::Dim, word);
+    }
+    let list = page.list();
+    let at = page.at.min(list.len() - 1);
+    // Two rows each.
+    let window = Window { focus: Some(at), at, most: usize::from((layout.last - 7) / 2) };
+    for (n, row) in window.lines(list.len()).zip((8..).step_by(2)) {
+        if n == at {
+            canvas.bar(row, Role::Accent);
+            canvas.bar(row + 1, Role::Accent);
+        }
+        entry(model, canvas, row, n, &list[n]);
+    }
+}
+
+fn entry(model: &Model, canvas: &mut Canvas, row: u16, n: usize, profile: &ProfileState) {
+    canvas.put(row, 3, Role::Text, &(n + 1).to_string());
+    let col = 5 + u16::from(n >= 9);
+    canvas.put_in(row, col, 23, if profile.is_here { Role::Strong } else { Role::Text }, &printable(&profile.label));
+    let below = if profile.is_here { "you are here".to_owned() } else { printable(&profile.tenant) };
+    canvas.put_in(row + 1, col, 23, Role::Dim, &below);
+    let (who, how) = match (&profile.last, profile.signed_out) {
+        (None, _) => ("nobody yet".to_owned(), ""),
+        (Some(last), true) => (last.short_name().to_string(), "signed out"),
+        (Some(last), false) => (last.short_name().to_string(), "last time"),
+    };
+    canvas.put_in(row, 29, 23, Role::Text, &who);
+    canvas.put_in(row + 1, 29, 23, Role::Dim, how);
+    let (owed, oldest) = match (profile.owed, profile.oldest) {
+        (0, _) => ("no debts".to_owned(), String::new()),
+        (n, oldest) => {
+            let age = oldest.map(|at| age::coarse(since(at, model.now.wall)));
+            (age::count(n, "debt"), age.map(|age| format!("the oldest {age}")).unwrap_or_default())
+        }
+    };
+    canvas.put(row, 53, Role::Text, &owed);
+    canvas.put(row + 1, 53, Role::Dim, &oldest);
+}
+
+fn hints(model: &Model, page: &ProfilesPage) -> Vec<Hint> {
+    let chosen = page.list().get(page.at);
+    let why = match chosen {
+        None => Some("none"),
+        Some(profile) if profile.is_here => Some("you are here"),
+        Some(_) => None,
+    };
+    let many = page.list().len() > 1;
+    let mut hints = vec![model.hint(Action::GoOn, "go there").unless(why.is_some(), why.unwrap_or_default())];
+    if many {
+        hints.push(model.hint(Action::Choose, "choose").labelled(format!("1-{}", page.list().len().min(9))));
+    }
+    hints.push(model.hint(Action::Back, "back"));
+    hints.push(model.hint(Action::Help, "help"));
+    hints
+}
