@@ -17,6 +17,7 @@ use std::{
 use common::{
     PREFIX, QUICK, TICKET, follow,
     pty::{Term, keydesk},
+    sign_in,
 };
 use jiff::Timestamp;
 use keydesk::{
@@ -29,7 +30,7 @@ use keydesk::{
         event::{Event, Row},
         work::sign_in::Ways,
     },
-    ops::{self, Asking},
+    ops,
     store::Ledger,
 };
 use portable_pty::CommandBuilder;

@@ -6,7 +6,7 @@ use super::{NoAnswer, wire::refusal};
 use crate::{
     domain::work::Report,
     http::{Answer, HttpError, was_not_served},
-    sign_in::{Refusal, SignInError},
+    sign_in::SignInError,
 };
 
 /// Why a question to Graph has no answer.
@@ -52,7 +52,6 @@ impl GraphError {
         match answer.status {
             // A proxy's 404 is no empty list, and its 403 no missing role.
             401 | 403 | 404 if !is_services_own(&report) => Self::not_graphs(report),
-            401 => Self::SignIn(not_accepted(report)),
             403 => Self::Forbidden { code, report },
             404 => Self::NotFound { report },
             429 => Self::Throttled { retry_after, report },
@@ -90,17 +89,6 @@ impl From<NoAnswer> for GraphError {
     }
 }
 
-/// Graph refused a token that was new.
-pub(super) fn not_accepted(report: Box<Report>) -> SignInError {
-    SignInError::Needed(Refusal {
-        happened: "Microsoft Graph does not accept the session any more.".into(),
-        who: String::new(),
-        next: "Sign in again.".into(),
-        code: None,
-        report: Some(report),
-    })
-}
-
 /// One code can stand for either cause, so both are named.
 pub(super) fn forbidden_words(code: &str) -> String {
     let code = if code.is_empty() { String::new() } else { format!(" ({code})") };
@@ -117,7 +105,7 @@ fn status_words(report: &Report) -> String {
 }
 
 /// Whether the service itself answered, and not something on the way to it, which knows neither ids nor codes.
-fn is_services_own(report: &Report) -> bool {
+pub(super) fn is_services_own(report: &Report) -> bool {
     report.request_id.is_some() || !report.code.is_empty()
 }
 
@@ -168,7 +156,6 @@ impl RevealError {
             return Self::Unknown { why: status_words(&report), report };
         }
         let words = match status {
-            401 => return Self::SignIn(not_accepted(report)),
             403 => forbidden_words(&code),
             404 => "it is not in Entra any more.".into(),
             429 | 503 => "it has too much to do. Nothing was read; try again shortly.".into(),
@@ -227,7 +214,6 @@ impl RotateError {
         let (report, retry_after) = (Box::new(refusal(answer)), answer.retry_after);
         match answer.status {
             _ if !is_certain(answer, &report) => Self::Uncertain { why: status_words(&report), report: Some(report) },
-            401 => Self::SignIn(not_accepted(report)),
             429 | 503 => Self::NotServed { retry_after, report },
             status => Self::Refused { status, code: report.code.clone(), report },
         }

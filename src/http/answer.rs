@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use reqwest::{
     Response,
-    header::{DATE, HeaderMap, RETRY_AFTER},
+    header::{DATE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use zeroize::Zeroizing;
 
@@ -33,6 +33,8 @@ pub struct Answer {
     pub date: Option<Timestamp>,
     /// How long the service asks us to wait, whichever way it said so.
     pub retry_after: Option<Duration>,
+    /// What a refusal demands (`WWW-Authenticate`), several joined by commas.
+    pub challenge: Option<String>,
     /// May hold a secret: wiped when dropped, never printed.
     pub body: Zeroizing<Vec<u8>>,
 }
@@ -55,6 +57,7 @@ impl Answer {
             report: Box::new(report),
             date: None,
             retry_after: None,
+            challenge: None,
             body: Zeroizing::new(body.as_bytes().to_vec()),
         }
     }
@@ -68,6 +71,7 @@ impl fmt::Debug for Answer {
             .field("client_request_id", &self.report.client_request_id)
             .field("date", &self.date)
             .field("retry_after", &self.retry_after)
+            .field("challenge", &self.challenge.is_some())
             .field("body_bytes", &self.body.len())
             .finish()
     }
@@ -89,6 +93,7 @@ pub(super) async fn read(mut response: Response, request: &Request, host: &str) 
         date,
         retry_after: text(headers, RETRY_AFTER.as_str())
             .and_then(|said| retry_after(said, date.unwrap_or_else(Timestamp::now))),
+        challenge: all(headers, WWW_AUTHENTICATE.as_str()),
         body: Zeroizing::default(),
     };
     let too_large = |answer: &Answer| HttpError::Uncertain {
@@ -126,6 +131,11 @@ fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+fn all(headers: &HeaderMap, name: &str) -> Option<String> {
+    let said: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 fn id(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -74,7 +74,8 @@ pub async fn browse(address: String) -> Result<(), Failure> {
     if !address.starts_with("https://") && !address.starts_with("http://") {
         return Err(by_hand(": this is no web address"));
     }
-    let is_set = |names: [&str; 2]| names.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let is_set =
+        |names: [&str; 2]| names.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     let has_display = is_set(["DISPLAY", "WAYLAND_DISPLAY"]);
     if is_set(["SSH_CONNECTION", "SSH_TTY"]) && !has_display {
         return Err(by_hand(": you are connected over ssh"));

@@ -38,7 +38,7 @@ pub(super) async fn discover(http: &Http, connection: &Connection) -> Result<End
     let answer = answer.map_err(SignInError::Unreachable)?;
     let report = Some(answer.report.clone());
     if !answer.is_success() {
-        return Err(refusal::read(&answer.body, report.clone()).map_or_else(
+        return Err(refusal::read(&answer.body, report.clone(), None).map_or_else(
             || SignInError::Unexpected {
                 what: format!("{} does not say where to sign in (HTTP {}).", host(connection), answer.status),
                 report,

@@ -24,7 +24,8 @@ pub fn unfinished(conn: &Connection) -> Result<Vec<(Call, InstanceId)>, TxError>
 
 /// The calls open at this process.
 pub fn open_at(conn: &Connection, instance: InstanceId) -> Result<Vec<CallId>, TxError> {
-    let open = |(call, holder): (Call, InstanceId)| (call.state == CallState::Open && holder == instance).then_some(call.id);
+    let open =
+        |(call, holder): (Call, InstanceId)| (call.state == CallState::Open && holder == instance).then_some(call.id);
     Ok(unfinished(conn)?.into_iter().filter_map(open).collect())
 }
 

@@ -288,7 +288,8 @@ pub fn remove(path: &Path) {
 /// Deletes every index in `folder` that nobody has used for `after`.
 pub fn remove_unused(folder: &Path, now: Timestamp, after: Duration) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
-    let is_index = |name: &str| name.starts_with("index-") && Path::new(name).extension().is_some_and(|end| end == "db");
+    let is_index =
+        |name: &str| name.starts_with("index-") && Path::new(name).extension().is_some_and(|end| end == "db");
     for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_index)) {
         let path = entry.path();
         if Index::open(&path).and_then(|index| index.is_unused(now, after)).unwrap_or(false) {

@@ -111,7 +111,7 @@ fn lights(model: &Model, canvas: &mut Canvas, at: u16, roomy: bool) {
     let mut col = at;
     for feature in Feature::ALL {
         let (mark, role) = match model.lights.of(feature) {
-            Light::Yes => ("●", Role::Text),
+            Light::Yes(_) => ("●", Role::Text),
             Light::No(_) => ("×", Role::Warn),
             Light::NotAsked => ("○", Role::Text),
             Light::Unknown => ("?", Role::Text),
@@ -252,7 +252,10 @@ pub fn foot_from(model: &Model, canvas: &mut Canvas, col: u16, notice: Option<(R
 /// "Entra asks us to wait 12 s"
 fn asked_to_wait(until: Deadline, model: &Model) -> String {
     let left = until.left(model.now);
-    format!("Entra asks us to wait {}", age::short(Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))))
+    format!(
+        "Entra asks us to wait {}",
+        age::short(Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0)))
+    )
 }
 
 impl Model {

@@ -48,14 +48,17 @@ pub async fn resume(desk: &Desk) -> Result<Option<Arrival>, Failure> {
 /// Has a person sign in.
 pub async fn sign_in(desk: &Desk, prompt: &Prompt, asking: &Asking) -> Result<Arrival, Failure> {
     allowed(desk, prompt.way)?;
-    let session = desk.session().await?.successor();
-    session
-        .sign_in(prompt, |told| match told {
-            Told::DeviceCode(code) => asking.tell(Progress::DeviceCode(code)),
-            Told::Browser(page) => asking.tell(Progress::BrowserPage(page)),
-        })
-        .await?;
-    arrive(desk, session, prompt.fresh, false).await
+    let session = desk.session().await?;
+    let brought = session.successor();
+    let tell = |told| match told {
+        Told::DeviceCode(code) => asking.tell(Progress::DeviceCode(code)),
+        Told::Browser(page) => asking.tell(Progress::BrowserPage(page)),
+    };
+    if let Err(error) = brought.sign_in(prompt, tell).await {
+        session.heed(&brought);
+        return Err(error.into());
+    }
+    arrive(desk, brought, prompt.fresh, false).await
 }
 
 fn allowed(desk: &Desk, way: Way) -> Result<(), Failure> {

@@ -1,10 +1,13 @@
 //! Signing out: the session leaves the vault and the index this machine. What is owed stays on record, and so does who signed out.
 
+use uuid::Uuid;
+
 use super::whose;
 use crate::{
     desk::{Desk, unblocked},
     domain::{
         event::Event,
+        technician::Technician,
         work::{Failure, sign_in::SignedOut},
     },
     ops,
@@ -13,13 +16,8 @@ use crate::{
 
 /// Signs out whoever sits here, or else whom the vault remembers. A call that is open is parked.
 pub async fn sign_out(desk: &Desk) -> Result<SignedOut, Failure> {
-    let last = match desk.seat() {
-        Ok(seat) => Some((seat.technician, seat.tenant.id)),
-        Err(_) => {
-            let last = desk.read(|conn| seats::last(conn, None)).await?;
-            last.filter(|last| !last.signed_out).map(|last| (last.technician, last.tenant))
-        }
-    };
+    let here = desk.seat().ok().map(|seat| (seat.technician, seat.tenant.id));
+    let last = if here.is_some() { here } else { remembered(desk).await? };
     let own = desk.instance.id;
     let (technician, tenant) = last.clone().unzip();
     let is_known = technician.is_some();
@@ -44,4 +42,10 @@ pub async fn sign_out(desk: &Desk) -> Result<SignedOut, Failure> {
         unblocked(move || index::remove(&path)).await;
     }
     Ok(SignedOut { calls: ops::calls::list(desk).await? })
+}
+
+/// Whose session the vault may hold, as the ledger knows it.
+async fn remembered(desk: &Desk) -> Result<Option<(Technician, Uuid)>, Failure> {
+    let last = desk.read(|conn| seats::last(conn, None)).await?;
+    Ok(last.filter(|last| !last.signed_out).map(|last| (last.technician, last.tenant)))
 }

@@ -25,7 +25,7 @@ const BEHIND: u16 = 12;
 #[derive(Debug, Default)]
 pub struct PermissionsPage {
     at: usize,
-    /// Signing out was asked for once: once more does it.
+    /// Signing out was asked for: Enter does it.
     leaves: bool,
     failure: Option<Failure>,
 }
@@ -51,11 +51,11 @@ pub fn act(model: &mut Model, action: Action) {
             model.ask(Request::Redeem(Feature::ALL.to_vec()));
         }
         Action::SignOut if stays => {}
-        Action::SignOut if leaves && deliberate => {
+        Action::SignOut => page.leaves = true,
+        Action::GoOn if leaves && deliberate => {
             stage::drop_digits(model);
             model.ask(Request::SignOut);
         }
-        Action::SignOut => page.leaves = true,
         Action::Back => {
             model.pages.pop();
         }
@@ -118,9 +118,9 @@ fn notice(model: &Model, page: &PermissionsPage) -> Option<(Role, String)> {
     page.leaves.then(|| {
         let what = model.call.as_ref().map_or_else(
             || "The session and the list leave this machine.".to_owned(),
-            |desk| format!("Call {} is parked; its digits go.", desk.call.number),
+            |desk| format!("Call {} is parked, and its digits go.", desk.call.number),
         );
-        (Role::Warn, format!("{what} What is owed stays. s once more signs out."))
+        (Role::Warn, format!("{what} What is owed stays. Enter signs out."))
     })
 }
 
@@ -157,16 +157,21 @@ fn behind(model: &Model, canvas: &mut Canvas, feature: Feature) {
     let asks = capability.permissions.iter().filter_map(|permission| permission.asks.first()).copied();
     let endpoints = capability.permissions.iter().map(|permission| permission.endpoint);
     let facts = [
-        ("Known by", role, now, 2),
-        ("Help", Role::Text, help, 2),
-        ("Consent", Role::Text, asks.collect::<Vec<_>>().join(", "), 2),
-        ("Asks", Role::Text, endpoints.collect::<Vec<_>>().join(", "), 2),
-        ("Role", Role::Text, roles(capability), 1),
-        ("Without", Role::Text, capability.without.to_owned(), 2),
+        ("Known by", role, now),
+        ("Help", Role::Text, help),
+        ("Without", Role::Text, capability.without.to_owned()),
+        ("Role", Role::Text, roles(capability)),
+        ("Consent", Role::Text, asks.collect::<Vec<_>>().join(", ")),
+        ("Asks", Role::Text, endpoints.collect::<Vec<_>>().join(", ")),
     ];
+    let last = Layout::of(canvas.cols(), canvas.rows()).last;
     let mut row = BEHIND;
-    for (label, role, text, most) in facts.into_iter().filter(|(.., text, _)| !text.is_empty()) {
-        row = canvas.facts(row, label, role, &text, most);
+    for (label, role, text) in facts.into_iter().filter(|(.., text)| !text.is_empty()) {
+        // With more room everything is said.
+        let most = if canvas.rows() > 24 { 4 } else { 2 };
+        if row <= last {
+            row = canvas.facts(row, label, role, &text, most.min(last + 1 - row));
+        }
     }
 }
 
@@ -199,7 +204,7 @@ fn roles(capability: &Capability) -> String {
     match (of(Realm::Entra), of(Realm::Intune)) {
         (entra, intune) if intune.is_empty() => entra,
         (entra, intune) if entra.is_empty() => format!("Intune: {intune}"),
-        (entra, intune) => format!("Intune: {intune}. Entra: {entra}"),
+        (entra, intune) => format!("{entra}. Intune: {intune}"),
     }
 }
 
@@ -234,7 +239,10 @@ mod tests {
         lights.set(Feature::List, Light::Yes(Evidence { said: "It worked.".into(), at, help: String::new() }));
         lights.set(Feature::Reveal, Light::Unknown);
         let help = Feature::Rotate.capability().role_help();
-        lights.set(Feature::Rotate, Light::No(Evidence { said: "Intune does not let you replace keys.".into(), at, help }));
+        lights.set(
+            Feature::Rotate,
+            Light::No(Evidence { said: "Intune does not let you replace keys.".into(), at, help }),
+        );
         desk.news(News::Lights(lights));
         desk.press("f6");
         desk
@@ -246,7 +254,7 @@ mod tests {
         assert!(desk.row(1).contains("×rotate"));
         assert_screen!(desk);
         desk.press("down");
-        assert!(desk.shows("activate it in PIM"), "{:#?}", desk.rows());
+        assert!(desk.shows("PIM"), "{:#?}", desk.rows());
     }
 
     #[test]
@@ -272,14 +280,15 @@ mod tests {
     }
 
     #[test]
-    fn signing_out_wants_the_key_twice_and_says_what_becomes_of_the_call() {
+    fn signing_out_is_asked_about_and_says_what_becomes_of_the_call() {
         let mut desk = Desk::in_call();
         desk.press("f6");
         assert!(desk.press("s").is_empty());
         assert_screen!(desk);
         // Another key takes it back.
-        assert!(desk.press("down s").is_empty());
-        assert_eq!(asked(&desk.press("s")), [&Request::SignOut]);
+        assert!(desk.press("down enter s").is_empty());
+        desk.wait(1500);
+        assert_eq!(asked(&desk.press("enter")), [&Request::SignOut]);
         assert!(desk.row(1).contains("signed out"));
         assert!(desk.shows("Nobody is signed in."), "{:#?}", desk.rows());
         assert!(desk.shows("From before: 1 call"), "{:#?}", desk.rows());

@@ -73,7 +73,9 @@ pub fn view(model: &Model, canvas: &mut Canvas, page: &ProfilesPage) {
     let layout = Layout::of(canvas.cols(), canvas.rows());
     skeleton::status(model, canvas);
     let summary = match page.list().len() {
-        _ if page.profiles.is_none() && page.failure.is_none() => format!("{} Looking what is owed where", model.spinner()),
+        _ if page.profiles.is_none() && page.failure.is_none() => {
+            format!("{} Looking what is owed where", model.spinner())
+        }
         0 | 1 => "This desk is set up for one. Another is a [profile.NAME] in the configuration.".to_owned(),
         n => format!("{n} to work in, each with its own sign-in, list and record."),
     };
@@ -147,4 +149,110 @@ fn hints(model: &Model, page: &ProfilesPage) -> Vec<Hint> {
     hints.push(model.hint(Action::Back, "back"));
     hints.push(model.hint(Action::Help, "help"));
     hints
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::{
+        domain::debt::RotationState,
+        tui::{
+            Effect,
+            tests::{Desk, World, asked, assert_screen, debt},
+        },
+    };
+
+    fn profile(name: &str, label: &str, tenant: &str) -> ProfileState {
+        ProfileState {
+            name: name.into(),
+            label: label.into(),
+            tenant: tenant.into(),
+            is_here: false,
+            last: None,
+            signed_out: false,
+            owed: 0,
+            oldest: None,
+        }
+    }
+
+    /// Three tenants; this desk sits in the second.
+    fn several(mut desk: Desk) -> Desk {
+        let dana = World::signed_in().technician;
+        let hours = |hours| Some(desk.now.wall - SignedDuration::from_hours(hours));
+        desk.world.profiles = vec![
+            ProfileState {
+                last: Some(World::omar()),
+                owed: 2,
+                oldest: hours(52),
+                ..profile("default", "Harborview Clinics", "harborview.example")
+            },
+            ProfileState {
+                is_here: true,
+                last: Some(dana.clone()),
+                owed: 1,
+                oldest: hours(3),
+                ..profile("legal", "Northgate Legal", "northgate.example")
+            },
+            ProfileState {
+                last: Some(dana),
+                signed_out: true,
+                ..profile("school", "Westfield School", "westfield.example")
+            },
+        ];
+        desk.model.setup.profile = Some((2, "Northgate Legal".into()));
+        desk
+    }
+
+    #[test]
+    fn each_tenant_says_who_signed_in_last_and_what_is_owed() {
+        let mut desk = several(Desk::open());
+        desk.press("f8");
+        assert!(desk.row(1).starts_with("  2 Northgate Legal"), "{}", desk.row(1));
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn with_one_tenant_the_page_says_how_to_add_another() {
+        let mut desk = Desk::open();
+        desk.world.profiles =
+            vec![ProfileState { is_here: true, ..profile("default", "Harborview Clinics", "h.example") }];
+        desk.press("f8");
+        assert!(desk.shows("Another is a [profile.NAME]"));
+        assert!(desk.press("enter").is_empty());
+    }
+
+    #[test]
+    fn choosing_another_leaves_this_desk_for_it() {
+        let mut desk = several(Desk::open());
+        desk.press("f8 3");
+        desk.wait(1500);
+        assert_eq!(desk.press("enter"), [Effect::Switch("school".into())]);
+    }
+
+    #[test]
+    fn what_is_held_goes_out_first_and_esc_stays() {
+        let mut desk = several(Desk::open());
+        let held = RotationState::Held { until: desk.now.wall };
+        desk.world.debts = vec![debt(1, "HVC-LT-0098", "INC0047790", Duration::from_mins(5), desk.now.wall, held)];
+        desk.model.debts.clone_from(&desk.world.debts);
+        desk.press("f8 1");
+        desk.wait(1500);
+        let effects = desk.press("enter");
+        assert!(asked(&effects).contains(&&crate::domain::work::Request::WrapUp), "{effects:?}");
+        assert!(desk.shows("Enter leaves this tenant."), "{:#?}", desk.rows());
+        desk.press("esc");
+        assert_eq!(desk.model.switch_to, None);
+        assert!(desk.shows("Tenants"));
+    }
+
+    #[test]
+    fn a_call_at_the_desk_is_said_to_be_left_there() {
+        let mut desk = several(Desk::in_call());
+        desk.press("f8");
+        assert!(desk.shows("Call 17 is left here"), "{:#?}", desk.rows());
+    }
 }

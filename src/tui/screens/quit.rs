@@ -107,8 +107,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
             let (are, they) = if unsent == 1 { ("is", "It goes") } else { ("are", "They go") };
             let count = age::count(unsent, "rotation");
             let enter = if switches { "Enter leaves this tenant." } else { "Enter quits." };
-            let said =
-                format!("{count} {are} not sent yet. {they} out at the next start or by the watcher. {enter}");
+            let said = format!("{count} {are} not sent yet. {they} out at the next start or by the watcher. {enter}");
             (said, why.iter().map(ToString::to_string).collect())
         }
     };

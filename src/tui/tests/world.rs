@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::{
     call::{Call, CallId, CallState, DisclosureId, Earlier, Verification},
-    capability::{Feature, Light, Lights},
+    capability::{Evidence, Feature, Light, Lights},
     debt::{Debt, DebtId, DebtState, KnownKey, Rotation, RotationId, RotationState},
     device::{Compliance, Device, DeviceId, DeviceSummary, Join, ManagedDevice, ManagedDeviceId, ObjectId},
     escrow::Escrow,
@@ -340,9 +340,9 @@ impl World {
 
     pub fn signed_in() -> SignedIn {
         let mut lights = Lights::default();
-        lights.set(Feature::List, Light::Yes);
+        lights.set(Feature::List, Light::Yes(Evidence::default()));
         lights.set(Feature::Reveal, Light::Unknown);
-        lights.set(Feature::Rotate, Light::Yes);
+        lights.set(Feature::Rotate, Light::Yes(Evidence::default()));
         SignedIn {
             technician: Technician {
                 id: UserId(Uuid::from_u128(5)),
@@ -356,11 +356,7 @@ impl World {
     }
 
     pub fn omar() -> Technician {
-        Technician {
-            id: UserId(Uuid::from_u128(8)),
-            upn: "omar@harborview.example".into(),
-            name: "Omar Haddad".into(),
-        }
+        Technician { id: UserId(Uuid::from_u128(8)), upn: "omar@harborview.example".into(), name: "Omar Haddad".into() }
     }
 
     pub fn omar_signed_in() -> SignedIn {

@@ -138,11 +138,7 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
         // Nothing to show; or an outcome that is no answer to what was asked.
         (
             _,
-            Outcome::Recorded
-            | Outcome::Found(_)
-            | Outcome::LookedUp(_)
-            | Outcome::Device(_)
-            | Outcome::Redeemed(_),
+            Outcome::Recorded | Outcome::Found(_) | Outcome::LookedUp(_) | Outcome::Device(_) | Outcome::Redeemed(_),
         ) => {}
     }
 }

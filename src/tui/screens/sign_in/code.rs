@@ -48,4 +48,3 @@ pub fn draw_qr(canvas: &mut Canvas, qr: QrCode) {
     canvas.widget(7, 3, 33, 17, |area, buffer| buffer.set_style(area, style));
     canvas.widget(8, 5, 29, 15, |area, buffer| widget.render(area, buffer));
 }
-

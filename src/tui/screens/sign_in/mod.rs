@@ -2,18 +2,17 @@
 
 mod code;
 mod prompt;
+mod session;
 #[cfg(test)]
 mod tests;
 mod view;
-
-use uuid::Uuid;
 
 use super::{
     super::{
         call_desk::CallDesk,
         footer::Hint,
         keymap::Action,
-        model::{Model, SETTLE, Setup},
+        model::{Model, SETTLE},
         theme::Role,
     },
     find,
@@ -21,182 +20,18 @@ use super::{
 };
 use crate::domain::{
     attendance::Attendance,
-    capability::Feature,
-    foreign::Foreign,
-    moment::{Deadline, Moment},
-    technician::Technician,
+    capability::{Feature, Lights},
     work::{
         Failure, Kind, Request,
         sign_in::{AnotherName, BrowserPage, DeviceCode, Prompt, Redeemed, SignedIn, SignedOut, Way},
+        sync_index::Listing,
     },
 };
 
 pub use prompt::prompt;
+use session::State;
+pub use session::{Session, Why};
 pub use view::view;
-
-/// Who sits here, and how signing in stands.
-#[derive(Debug)]
-pub struct Session {
-    tenant: Foreign,
-    tenant_id: Option<Uuid>,
-    technician: Option<Technician>,
-    state: State,
-    why: Why,
-    /// The ways that are offered, the one to begin with first.
-    ways: Vec<Way>,
-    way: Way,
-    /// Since when the prompt stands there.
-    since: Moment,
-    signed_out: bool,
-    /// `None` before anybody was there.
-    attendance: Option<Attendance>,
-    /// What the technician put off when it was to be asked for.
-    put_off: Vec<Feature>,
-    /// Reads that failed for want of a session: asked again after sign-in.
-    after: Vec<Request>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum State {
-    /// Nothing is asked of the technician.
-    Idle,
-    /// The remembered session is tried.
-    Resuming,
-    Starting,
-    Code {
-        code: DeviceCode,
-        until: Deadline,
-    },
-    Page {
-        page: BrowserPage,
-        until: Deadline,
-        /// Why it did not open by itself.
-        shut: Option<String>,
-    },
-    /// Somebody else than last time.
-    Another(AnotherName),
-    /// The other name was confirmed, or sent away, and that is under way.
-    Settling,
-    Failed(Failure),
-}
-
-/// Why somebody has to sign in.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Why {
-    /// There is no session, or Entra no longer takes it. These were just needed.
-    Session(Vec<Feature>),
-    /// Entra has never asked for these.
-    Consent(Vec<Feature>),
-    /// Nobody was at the desk for a while.
-    Locked,
-}
-
-impl Session {
-    pub fn new(setup: &Setup) -> Self {
-        let ways = setup.ways.within(&setup.policy.ways);
-        Self {
-            tenant: Foreign::new(setup.tenant.clone()),
-            tenant_id: None,
-            technician: None,
-            state: State::Resuming,
-            why: Why::Session(Vec::new()),
-            way: ways.first().copied().unwrap_or(Way::DeviceCode),
-            ways,
-            since: setup.now,
-            signed_out: true,
-            attendance: None,
-            put_off: Vec::new(),
-            after: Vec::new(),
-        }
-    }
-
-    /// Somebody has signed in since the program started, and not out again.
-    pub fn is_known(&self) -> bool {
-        self.technician.is_some()
-    }
-
-    /// Somebody has, and must again.
-    pub fn is_renewing(&self) -> bool {
-        self.is_known() && self.state != State::Idle
-    }
-
-    pub fn tenant_name(&self) -> String {
-        self.tenant.to_string()
-    }
-
-    /// Whether what is owed in `tenant` is followed here: so it is in this one, and wherever that is not known.
-    pub fn follows(&self, tenant: Option<Uuid>) -> bool {
-        tenant.is_none() || self.tenant_id.is_none() || tenant == self.tenant_id
-    }
-
-    pub fn technician(&self) -> Option<&Technician> {
-        self.technician.as_ref()
-    }
-
-    pub fn who(&self, full: bool) -> String {
-        match &self.technician {
-            Some(_) if !self.signed_out && self.is_locked() => "locked".into(),
-            Some(technician) if !self.signed_out && full => technician.upn.to_string(),
-            Some(technician) if !self.signed_out => technician.short_name().to_string(),
-            _ => "signed out".into(),
-        }
-    }
-
-    /// When the code or the page shown runs out, while one is.
-    pub fn countdown(&self) -> Option<Deadline> {
-        match &self.state {
-            State::Code { until, .. } | State::Page { until, .. } => Some(*until),
-            _ => None,
-        }
-    }
-
-    pub fn is_waiting(&self) -> bool {
-        match self.state {
-            State::Resuming | State::Starting | State::Code { .. } | State::Page { .. } | State::Settling => true,
-            State::Idle | State::Another(_) | State::Failed(_) => false,
-        }
-    }
-
-    pub fn signed_out(&mut self) {
-        self.signed_out = true;
-    }
-
-    /// Why the last attempt failed, while that stands on the screen.
-    pub fn failure(&self) -> Option<&Failure> {
-        match &self.state {
-            State::Failed(failure) => Some(failure),
-            _ => None,
-        }
-    }
-
-    /// A key was pressed.
-    pub fn touch(&mut self, now: Moment) {
-        if let Some(attendance) = &mut self.attendance {
-            attendance.touch(now);
-        }
-    }
-
-    /// Nobody was there for so long that a reveal wants a fresh sign-in.
-    pub fn is_locked(&self) -> bool {
-        self.attendance.is_some_and(|attendance| attendance.locks_at().is_none())
-    }
-
-    /// When the desk locks by itself.
-    pub fn locks_at(&self) -> Option<Deadline> {
-        self.attendance.filter(|_| self.is_known()).and_then(|attendance| attendance.locks_at())
-    }
-
-    fn code(&self) -> Option<&DeviceCode> {
-        match &self.state {
-            State::Code { code, .. } => Some(code),
-            _ => None,
-        }
-    }
-
-    fn offers(&self, way: Way) -> bool {
-        self.ways.contains(&way)
-    }
-}
 
 /// The desk locks when its time has come: what was shown goes.
 pub fn lock(model: &mut Model) {
@@ -309,7 +144,9 @@ pub fn answered(model: &mut Model, request: &Request, result: Result<SignedIn, F
             let fresh = matches!(request, Request::SignIn(prompt) if prompt.fresh);
             seated(model, signed_in, fresh);
         }
-        Err(failure) if *request == Request::Resume && failure.kind == Kind::SignIn => begin(model, Why::Session(Vec::new())),
+        Err(failure) if *request == Request::Resume && failure.kind == Kind::SignIn => {
+            begin(model, Why::Session(Vec::new()));
+        }
         Err(failure) if failure.kind == Kind::Cancelled => model.session.state = State::Idle,
         Err(mut failure) => {
             if failure.kind == Kind::SignIn {
@@ -367,7 +204,7 @@ fn seated(model: &mut Model, signed_in: SignedIn, fresh: bool) {
 fn taken_over(model: &mut Model) {
     stage::drop_digits(model);
     model.find = find::Find::default();
-    model.listing = Default::default();
+    model.listing = Listing::default();
     if let Some(desk) = &mut model.call {
         desk.call.verification = None;
         desk.failure = None;
@@ -383,8 +220,8 @@ pub fn left(model: &mut Model, out: SignedOut) {
     model.pages.clear();
     model.stop = None;
     model.find = find::Find::default();
-    model.listing = Default::default();
-    model.lights = Default::default();
+    model.listing = Listing::default();
+    model.lights = Lights::default();
     let session = &mut model.session;
     session.technician = None;
     session.signed_out = true;
@@ -405,10 +242,10 @@ pub fn act(model: &mut Model, action: Action) {
         (Action::GoOn, State::Another(_)) if model.presses.deliberate() => settle(model, Request::ConfirmName),
         (Action::Back, State::Another(_)) => settle(model, Request::SendAway),
         (_, State::Another(_) | State::Settling) => {}
-        (Action::GoOn, State::Code { code: DeviceCode { address, .. }, .. })
-        | (Action::GoOn, State::Page { page: BrowserPage { address, .. }, .. }) => {
-            let address = address.clone();
-            model.ask(Request::Browse(address));
+        (Action::GoOn, State::Code { .. } | State::Page { .. }) => {
+            if let Some(address) = model.session.address().map(str::to_owned) {
+                model.ask(Request::Browse(address));
+            }
         }
         (Action::GoOn, State::Failed(_) | State::Idle) => {
             let way = model.session.way;
@@ -418,10 +255,9 @@ pub fn act(model: &mut Model, action: Action) {
             let way = model.session.way.other();
             ask(model, way);
         }
-        (Action::Copy, State::Code { code: DeviceCode { user_code: text, .. }, .. })
-        | (Action::Copy, State::Page { page: BrowserPage { address: text, .. }, .. }) => {
-            let text = text.clone();
-            if model.may_copy() {
+        (Action::Copy, State::Code { .. } | State::Page { .. }) if model.may_copy() => {
+            let text = model.session.code().map(|code| code.user_code.clone());
+            if let Some(text) = text.or_else(|| model.session.address().map(str::to_owned)) {
                 model.ask(Request::Copy(text));
             }
         }
@@ -450,34 +286,30 @@ fn put_off(model: &mut Model) {
 pub fn hints(model: &Model) -> Vec<Hint> {
     let session = &model.session;
     let copy = |words| model.hint(Action::Copy, words).unless(!model.may_copy(), "policy forbids");
-    let mut hints = match &session.state {
-        State::Code { .. } => vec![model.hint(Action::GoOn, "open the page"), other_way(model), copy("copy the code")],
-        State::Page { shut: None, .. } => {
-            vec![model.hint(Action::GoOn, "open it again"), other_way(model), copy("copy the address")]
-        }
-        State::Page { .. } => vec![copy("copy the address"), other_way(model), model.hint(Action::GoOn, "try to open it")],
+    let go_on = |words| model.hint(Action::GoOn, words);
+    let (first, copied) = match &session.state {
+        State::Code { .. } => (go_on("open the page"), Some("copy the code")),
+        State::Page { shut: None, .. } => (go_on("open it again"), Some("copy the address")),
+        State::Page { .. } => (copy("copy the address"), None),
         State::Another(another) => {
-            let on = format!("go on as {}", another.now.short_name());
-            return vec![
-                model.hint(Action::GoOn, &on),
-                model.hint(Action::Back, "sign it out"),
-                model.hint(Action::Help, "help"),
-            ];
+            let words = format!("go on as {}", another.now.short_name());
+            return vec![go_on(&words), model.hint(Action::Back, "sign it out"), model.hint(Action::Help, "help")];
         }
-        State::Failed(_) => vec![model.hint(Action::GoOn, "try again"), other_way(model)],
-        State::Idle => vec![model.hint(Action::GoOn, "sign in"), other_way(model)],
-        State::Settling | State::Resuming => vec![model.hint(Action::GoOn, "sign in").unless(true, "one moment")],
-        State::Starting => {
-            let why = if session.way == Way::Browser { "asking for the page" } else { "asking for a code" };
-            vec![model.hint(Action::GoOn, "open the page").unless(true, why), other_way(model)]
-        }
+        State::Failed(_) => (go_on("try again"), None),
+        State::Idle => (go_on("sign in"), None),
+        State::Settling | State::Resuming => (go_on("sign in").unless(true, "one moment"), None),
+        State::Starting if session.way == Way::Browser => (go_on("open the page").unless(true, "one moment"), None),
+        State::Starting => (go_on("open the page").unless(true, "asking for a code"), None),
     };
+    let mut hints = vec![first, other_way(model)];
     if session.is_renewing() {
         hints.push(model.hint(Action::Back, "back"));
         if model.call.is_some() {
             hints.push(model.hint(Action::Park, "park"));
         }
+        hints.extend(copied.map(copy));
     } else {
+        hints.extend(copied.map(copy));
         hints.push(model.hint(Action::Debts, "debts"));
         hints.push(model.hint(Action::Quit, "quit"));
     }
@@ -493,6 +325,6 @@ fn other_way(model: &Model) -> Hint {
         Way::DeviceCode => "sign in by code",
     };
     let forbids = !model.setup.policy.ways.contains(&way);
-    let why = if forbids { "policy forbids" } else { "off in the settings" };
+    let why = if forbids { "policy forbids" } else { "see settings" };
     model.hint(Action::OtherWay, words).unless(!model.session.offers(way), why)
 }

@@ -1,7 +1,15 @@
 //! The prompt over a call, or over the desk: why, what is kept, and what to do.
 
-use super::{super::super::{model::Model, prompt::Prompt, theme::Role}, Session, State, Why, code::spoken_address};
-use crate::domain::{age, foreign::printable, work::sign_in::{AnotherName, Way}};
+use super::{
+    super::super::{model::Model, prompt::Prompt, theme::Role},
+    Session, State, Why,
+    code::spoken_address,
+};
+use crate::domain::{
+    age,
+    foreign::printable,
+    work::sign_in::{AnotherName, Way},
+};
 
 /// The prompt in a call or on the desk.
 pub fn prompt(model: &Model) -> Option<Prompt> {
@@ -36,7 +44,9 @@ fn lines(model: &Model, session: &Session) -> Vec<String> {
             lines.push(format!("Copy its address and open it on this machine, {left} left."));
         }
         State::Failed(failure) => return vec![failure.to_string()],
-        State::Starting if session.way == Way::Browser => lines.push(format!("{} Asking for the page.", model.spinner())),
+        State::Starting if session.way == Way::Browser => {
+            lines.push(format!("{} Asking for the page.", model.spinner()));
+        }
         State::Starting => lines.push(format!("{} Asking for a code.", model.spinner())),
         State::Resuming | State::Settling | State::Idle | State::Another(_) => {
             lines.push(format!("{} One moment.", model.spinner()));
@@ -65,8 +75,12 @@ fn name(model: &Model, another: &AnotherName) -> Vec<String> {
         format!("Signed in as {}, {}.", now.name, now.upn),
         format!("Last time it was {}, {}.", before.name, before.upn),
     ];
-    let again = if model.call.is_some() { " The caller is then verified again." } else { "" };
-    lines.push(format!("Enter goes on under the new name.{again}"));
+    let name = now.short_name();
+    lines.push(if model.call.is_some() {
+        format!("Enter goes on as {name}; the caller is then verified again.")
+    } else {
+        format!("Enter goes on as {name}.")
+    });
     lines.push("Esc signs that account out.".into());
     lines
 }

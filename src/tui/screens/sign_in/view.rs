@@ -121,7 +121,11 @@ fn instructions(model: &Model, canvas: &mut Canvas, col: u16, code: &DeviceCode,
 fn page_open(model: &Model, canvas: &mut Canvas, page: &BrowserPage, until: Deadline) {
     canvas.put(10, 3, Role::Accent, "1");
     let host = host_of(&page.address);
-    canvas.line(10, 6, &[(Role::Text, "A page of "), (Role::Strong, &host), (Role::Text, " has opened in your browser")]);
+    canvas.line(
+        10,
+        6,
+        &[(Role::Text, "A page of "), (Role::Strong, &host), (Role::Text, " has opened in your browser")],
+    );
     canvas.put(11, 6, Role::Text, "Enter opens it again");
     canvas.put(12, 3, Role::Accent, "2");
     canvas.put(12, 6, Role::Text, "Sign in there as yourself, then come back here");
@@ -134,10 +138,9 @@ fn page_open(model: &Model, canvas: &mut Canvas, page: &BrowserPage, until: Dead
 fn page_shut(model: &Model, canvas: &mut Canvas, page: &BrowserPage, until: Deadline, why: &str) {
     canvas.wrapped(9, 3, canvas.edge(), Role::Warn, &format!("× {}", printable(why)), 1);
     canvas.put(10, 3, Role::Text, "Open this address on this machine: its answer comes back here, not to a phone.");
-    let mut row = 12;
-    for line in wrap(&printable(&page.address), canvas.room(3).saturating_sub(2)) {
-        canvas.put(row, 3, Role::Strong, &line);
-        row += 1;
+    let address = wrap(&printable(&page.address), canvas.room(3).saturating_sub(2));
+    for (row, line) in (12..).zip(&address) {
+        canvas.put(row, 3, Role::Strong, line);
     }
     waiting(model, canvas, canvas.rows() - 2, 3, until, "This page has run out. Enter asks for another.");
 }
@@ -161,8 +164,20 @@ fn name(canvas: &mut Canvas, another: &AnotherName) {
     let AnotherName { now, before } = another;
     canvas.bar(10, Role::Warn);
     canvas.bar(11, Role::Warn);
-    canvas.line(10, 3, &[(Role::Text, "Signed in as "), (Role::Strong, &format!("{}, {}", now.name, now.upn)), (Role::Text, ".")]);
-    canvas.line(11, 3, &[(Role::Text, "Last time it was "), (Role::Strong, &format!("{}, {}", before.name, before.upn)), (Role::Text, ".")]);
+    canvas.line(
+        10,
+        3,
+        &[(Role::Text, "Signed in as "), (Role::Strong, &format!("{}, {}", now.name, now.upn)), (Role::Text, ".")],
+    );
+    canvas.line(
+        11,
+        3,
+        &[
+            (Role::Text, "Last time it was "),
+            (Role::Strong, &format!("{}, {}", before.name, before.upn)),
+            (Role::Text, "."),
+        ],
+    );
     canvas.put(13, 3, Role::Text, "Is that you? Then Enter goes on: all that is done here is recorded under");
     canvas.put(14, 3, Role::Text, "that name. Otherwise Esc signs that account out, and nothing is recorded.");
 }
