@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::{
-    config::Profile,
     desk::{Desk, unblocked},
     domain::{
         debt::Debt,
@@ -19,13 +18,21 @@ pub async fn list(desk: &Desk) -> Result<Vec<ProfileState>, Failure> {
     let mut states = Vec::new();
     for profile in &desk.profiles {
         let is_here = profile.name == desk.profile;
-        let known = if is_here {
+        let (last, owed) = if is_here {
             desk.read(look).await?
         } else {
-            let path = desk.paths.of_other(&desk.profile, &profile.name).ledger();
-            look_into(path).await
+            look_into(desk.paths.of_other(&desk.profile, &profile.name).ledger()).await
         };
-        states.push(state(profile, is_here, known));
+        states.push(ProfileState {
+            name: profile.name.clone(),
+            label: profile.label.clone(),
+            tenant: profile.tenant.clone(),
+            is_here,
+            signed_out: last.as_ref().is_some_and(|last| last.signed_out),
+            last: last.map(|last| last.technician),
+            owed: owed.len(),
+            oldest: owed.iter().map(|debt| debt.since).min(),
+        });
     }
     Ok(states)
 }
@@ -47,17 +54,4 @@ async fn look_into(path: PathBuf) -> Known {
         tracing::warn!(%error, "another profile's ledger cannot be read");
         (None, Vec::new())
     })
-}
-
-fn state(profile: &Profile, is_here: bool, (last, owed): Known) -> ProfileState {
-    ProfileState {
-        name: profile.name.clone(),
-        label: profile.label.clone(),
-        tenant: profile.tenant.clone(),
-        is_here,
-        signed_out: last.as_ref().is_some_and(|last| last.signed_out),
-        last: last.map(|last| last.technician),
-        owed: owed.len(),
-        oldest: owed.iter().map(|debt| debt.since).min(),
-    }
 }
