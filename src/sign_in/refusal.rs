@@ -51,7 +51,7 @@ impl SignInError {
         Self::Needed(Box::new(Refusal { happened, next, ..Refusal::default() }))
     }
 
-    pub(super) fn refusal(&self) -> Option<&Refusal> {
+    pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Needed(refusal) | Self::Refused(refusal) => Some(refusal),
             Self::Unreachable(_) | Self::Unexpected { .. } => None,

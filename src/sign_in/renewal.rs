@@ -1,5 +1,7 @@
 //! What a session holds, and how it is renewed: one refresh token, and an access token for each feature in use.
 
+mod succession;
+
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
