@@ -16,10 +16,11 @@ use keydesk::{
         device::{ActionState, DeviceId, Join, ManagedDeviceId},
         key::Volume,
         key_id::KeyId,
+        work::sign_in::{Prompt, Way},
     },
     graph::{Graph, GraphError, Link, RevealError, RotateError},
     http::{Http, Limits},
-    sign_in::{Session, SignInError, Vault},
+    sign_in::{Session, SignInError, Told, Vault},
     simulation::{self, Fault, Options, Running, Source},
 };
 use secrecy::ExposeSecret;
@@ -55,9 +56,18 @@ fn http() -> Http {
     })
 }
 
+/// Signs in by code, for listing alone; `decide` is told the code.
+async fn by_code(session: &Session, decide: impl Fn(&str) + Send + Sync) -> Result<(), SignInError> {
+    let tell = |told| match told {
+        Told::DeviceCode(code) => decide(&code.user_code),
+        Told::Browser(page) => panic!("{page:?}"),
+    };
+    session.sign_in(&Prompt::by(Way::DeviceCode), tell).await
+}
+
 async fn desk_as(tenant: Running, upn: Option<&str>) -> Desk {
     let session = session(&tenant);
-    session.sign_in(|code| tenant.tenant().approve(&code.user_code, upn).unwrap()).await.unwrap();
+    by_code(&session, |code| tenant.tenant().approve(code, upn).unwrap()).await.unwrap();
     let graph = Graph::new(http(), session.clone());
     Desk { tenant, session, graph }
 }
@@ -107,10 +117,10 @@ async fn a_technician_signs_in_and_the_tenant_has_a_name() {
 async fn a_declined_sign_in_and_one_that_conditional_access_blocks_say_so() {
     let tenant = simulated(None).await;
     let declining = session(&tenant);
-    let declined = declining.sign_in(|code| tenant.tenant().decline(&code.user_code).unwrap()).await.unwrap_err();
+    let declined = by_code(&declining, |code| tenant.tenant().decline(code).unwrap()).await.unwrap_err();
     assert!(matches!(&declined, SignInError::Needed(words) if words.code == Some(70_017)), "{declined:?}");
     let approve = |code: &str| tenant.tenant().approve(code, Some("blocked@harborview.example")).unwrap();
-    let blocked = session(&tenant).sign_in(|code| approve(&code.user_code)).await.unwrap_err();
+    let blocked = by_code(&session(&tenant), approve).await.unwrap_err();
     assert!(matches!(&blocked, SignInError::Refused(words) if words.code == Some(53_003)), "{blocked:?}");
 }
 
@@ -137,7 +147,7 @@ async fn a_call_finds_its_device_its_duplicates_and_its_intune_object() {
     let of_user = desk.graph.managed_by_user("mara.voss@harborview.example").await.unwrap();
     assert!(!of_user.is_empty());
     assert_eq!(desk.graph.managed_by_user("Mara.Voss").await.unwrap(), of_user);
-    assert!(matches!(desk.session.lights().of(Feature::List), Light::Yes));
+    assert!(matches!(desk.session.lights().of(Feature::List), Light::Yes(_)));
     let log = desk.tenant.tenant().log();
     assert!(log.iter().all(|entry| !entry.path.contains("recoveryKeys") || !entry.path.contains("select")));
 }
@@ -242,7 +252,7 @@ async fn a_rotation_runs_from_accepted_to_a_new_key() {
     assert_eq!(desk.graph.managed(managed).await.unwrap().rotation.unwrap().state, ActionState::Done);
     let after = desk.graph.keys_of_device(device).await.unwrap().keys;
     assert!(after.iter().any(|key| before.iter().all(|old| old.id != key.id)));
-    assert!(matches!(desk.session.lights().of(Feature::Rotate), Light::Yes));
+    assert!(matches!(desk.session.lights().of(Feature::Rotate), Light::Yes(_)));
 }
 
 #[tokio::test]
@@ -271,7 +281,7 @@ async fn someone_without_a_role_is_refused_in_words_that_name_both_causes() {
     assert!(matches!(&error, GraphError::Forbidden { code, .. } if code == "authorization_error"), "{error:?}");
     let error = desk.graph.reveal(key, DisclosureId::new()).await.unwrap_err();
     assert!(matches!(&error, RevealError::Refused { status: Some(403), .. }), "{error:?}");
-    assert!(error.to_string().contains("role") && error.request_id().is_some());
+    assert!(error.to_string().contains("role") && error.report().unwrap().request_id.is_some());
     assert!(matches!(desk.session.lights().of(Feature::Reveal), Light::No(_)));
 }
 

@@ -1,7 +1,6 @@
 //! Microsoft Graph: one file a resource, each a few methods on [`Graph`].
 //!
-//! Every request carries a token for its feature, our own `client-request-id`, and the two `ocp-client` headers that the BitLocker endpoint
-//! documents (and by some accounts insists on). What Graph says is read tolerantly, and verified strictly where something is done with it.
+//! Every request carries a token for its feature and one `client-request-id` through all its repeats. What Graph says is read tolerantly, and verified strictly where something is done with it.
 
 mod devices;
 mod error;
@@ -15,6 +14,7 @@ mod wire;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use reqwest::header::HeaderName;
 use secrecy::SecretString;
 use url::Url;
@@ -26,9 +26,9 @@ pub use recovery_keys::{Listed, Revealed};
 pub use rotate::Accepted;
 
 use crate::{
-    domain::capability::{Feature, Light},
-    http::{Answer, Http, HttpError, OnWait, Repeat, Request},
-    sign_in::{Session, SignInError},
+    domain::capability::{Evidence, Feature, Light},
+    http::{Answer, CLIENT_REQUEST_ID, Http, HttpError, OnWait, Repeat, Request, Turn},
+    sign_in::{Challenge, Session, SignInError},
 };
 
 /// Which edition of the API a path belongs to.
@@ -72,8 +72,7 @@ impl Ask {
     }
 
     fn id(self, id: Uuid) -> Self {
-        let name = HeaderName::from_static("client-request-id");
-        Self { request: self.request.header(name, &id.to_string()), ..self }
+        Self { request: self.request.header(CLIENT_REQUEST_ID, &id.to_string()), ..self }
     }
 
     /// For queries that Graph answers from its search index only.
@@ -102,6 +101,12 @@ impl Graph {
         Self { http: self.http.with_waiting(on_wait), ..self.clone() }
     }
 
+    /// The same, for what runs behind the desk: it leaves the way to what a technician waits for.
+    #[must_use]
+    pub fn behind(&self) -> Self {
+        Self { http: self.http.with_turn(Turn::Behind), ..self.clone() }
+    }
+
     pub fn session(&self) -> &Session {
         &self.session
     }
@@ -119,38 +124,46 @@ impl Graph {
         url
     }
 
-    /// Sends; after a 401 once more with a new token. Any other status is the caller's to judge.
+    /// Sends; after a 401, or claims that are missing, once more with a new token. Any other status is the caller's to judge.
+    ///
+    /// Both are certain refusals, if they are Graph's own: nothing was handed out and nothing begun, so this holds for reading a key and
+    /// for a rotation too. A proxy's 401 tells nothing of what Graph did.
     async fn send(&self, ask: Ask) -> Result<Answer, NoAnswer> {
-        let ask = if ask.request.headers.contains_key("client-request-id") { ask } else { ask.id(Uuid::new_v4()) };
+        let ask = if ask.request.headers.contains_key(CLIENT_REQUEST_ID) { ask } else { ask.id(Uuid::new_v4()) };
         let token = self.token(&ask).await?;
         let answer = self.send_with(&ask, &token).await?;
-        if answer.status != 401 {
-            self.tell(&ask, &answer);
-            return Ok(answer);
-        }
-        self.session.invalidate(ask.feature, &token);
-        let token = self.token(&ask).await?;
+        let token = match (answer.status, demanded(&answer)) {
+            (_, Some(claims)) => {
+                Box::pin(self.session.challenged(ask.feature, &token, &claims)).await.map_err(NoAnswer::SignIn)?
+            }
+            // Only Graph's own word is certain: what stands between may have let the request through.
+            (401, None) if wire::refusal(&answer).is_services_own() => {
+                self.session.invalidate(ask.feature, &token);
+                self.token(&ask).await?
+            }
+            _ => {
+                self.tell(&ask, &answer);
+                return Ok(answer);
+            }
+        };
         let answer = self.send_with(&ask, &token).await?;
-        if answer.status == 401 {
+        let claims = demanded(&answer);
+        let report = Box::new(wire::refusal(&answer));
+        if claims.is_some() || (answer.status == 401 && report.is_services_own()) {
             self.session.invalidate(ask.feature, &token);
+            return Err(NoAnswer::SignIn(self.session.not_accepted(claims, report)));
         }
         self.tell(&ask, &answer);
         Ok(answer)
     }
 
     async fn token(&self, ask: &Ask) -> Result<SecretString, NoAnswer> {
-        self.session.token(ask.feature).await.map_err(NoAnswer::SignIn)
+        Box::pin(self.session.token(ask.feature)).await.map_err(NoAnswer::SignIn)
     }
 
     async fn send_with(&self, ask: &Ask, token: &SecretString) -> Result<Answer, NoAnswer> {
-        let request = ask
-            .request
-            .clone()
-            .bearer(token)
-            .header(reqwest::header::ACCEPT, "application/json")
-            .header(HeaderName::from_static("ocp-client-name"), "keydesk")
-            .header(HeaderName::from_static("ocp-client-version"), env!("CARGO_PKG_VERSION"));
-        self.http.send(&request).await.map_err(NoAnswer::Http)
+        let request = ask.request.clone().bearer(token).header(reqwest::header::ACCEPT, "application/json");
+        Box::pin(self.http.send(&request)).await.map_err(NoAnswer::Http)
     }
 
     /// What the answer says about the feature's light.
@@ -158,10 +171,13 @@ impl Graph {
         if !ask.telling {
             return;
         }
+        let at = answer.date.or_else(|| Some(Timestamp::now()));
         if answer.is_success() {
-            self.session.mark(ask.feature, Light::Yes);
+            self.session.mark(ask.feature, Light::Yes(Evidence { said: "It worked.".into(), at, help: String::new() }));
         } else if answer.status == 403 {
-            self.session.mark(ask.feature, Light::No(error::forbidden_words(&wire::Envelope::read(answer).code)));
+            let said = error::forbidden_words(&wire::refusal(answer).code);
+            let help = ask.feature.capability().role_help();
+            self.session.mark(ask.feature, Light::No(Evidence { said, at, help }));
         }
     }
 
@@ -170,6 +186,12 @@ impl Graph {
         let answer = self.send(ask).await?;
         if answer.is_success() { Ok(answer) } else { Err(GraphError::from_answer(&answer)) }
     }
+}
+
+/// The claims that a refusal demands.
+fn demanded(answer: &Answer) -> Option<Challenge> {
+    let refused = answer.status == 401 || answer.status == 403;
+    answer.challenge.as_deref().filter(|_| refused).and_then(Challenge::read)
 }
 
 #[cfg(test)]

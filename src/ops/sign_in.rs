@@ -10,11 +10,14 @@ use crate::{
         digest::fingerprint,
         event::Event,
         technician::{Technician, Tenant},
-        work::{Failure, Progress, sign_in::SignedIn},
+        work::{
+            Failure, Progress,
+            sign_in::{Prompt, SignedIn, Way},
+        },
     },
     graph::Graph,
     ops::Asking,
-    sign_in::{Session, Vault},
+    sign_in::{Session, Told, Vault},
     store::Index,
 };
 
@@ -39,7 +42,12 @@ pub async fn sign_in(desk: &Desk, asking: &Asking) -> Result<SignedIn, Failure> 
 /// Signs in by device code, whatever is remembered.
 pub async fn afresh(desk: &Desk, asking: &Asking) -> Result<SignedIn, Failure> {
     let session = session(desk).await?;
-    session.sign_in(|code| asking.tell(Progress::DeviceCode(code))).await?;
+    let tell = |told| {
+        if let Told::DeviceCode(code) = told {
+            asking.tell(Progress::DeviceCode(code));
+        }
+    };
+    session.sign_in(&Prompt::by(Way::DeviceCode), tell).await?;
     sit(desk, session).await
 }
 

@@ -7,15 +7,14 @@ use oauth2::{Scope, StandardDeviceAuthorizationResponse};
 use super::{
     SignInError,
     discovery::Endpoints,
-    scopes,
-    wire::{Tokens, Wire, oauth},
+    refusal::Read,
+    wire::{Asked, Tokens, Wire, oauth},
 };
 use crate::{
     domain::{
-        capability::Feature,
         connection::{Connection, is_loopback},
         foreign::printable,
-        work::sign_in::DeviceCode,
+        work::sign_in::{DeviceCode, Way},
     },
     http::{Http, Repeat},
 };
@@ -32,17 +31,18 @@ pub(super) async fn run(
     http: &Http,
     connection: &Connection,
     endpoints: &Endpoints,
+    asked: &Asked,
     on_code: &(dyn Fn(DeviceCode) + Send + Sync),
-) -> Result<Tokens, SignInError> {
+) -> Result<Tokens, Read> {
     let oauth = oauth(connection, endpoints);
-    let asked = scopes::asks(Feature::List, &connection.graph).into_iter().next().unwrap_or_default();
-    let wire = Wire::new(http, Repeat::Freely);
+    let wire = Wire::new(http, Repeat::Freely, Some(Way::DeviceCode));
     let details: StandardDeviceAuthorizationResponse = oauth
         .exchange_device_code()
-        .add_scopes(asked.into_iter().map(Scope::new))
+        .add_scopes(asked.scopes.iter().cloned().map(Scope::new))
+        .add_extra_param("claims", &asked.claims)
         .request_async(&wire)
         .await
-        .map_err(|error| wire.explain(error).error)?;
+        .map_err(|error| wire.explain(error))?;
     on_code(shown(&details)?);
 
     let shortest_pause = Duration::from_millis(if is_loopback(&connection.authority) { 100 } else { 1_000 });
@@ -50,10 +50,12 @@ pub(super) async fn run(
     let pause = |asked: Duration| tokio::time::sleep(asked.clamp(shortest_pause, LONGEST_PAUSE));
     let answer = oauth
         .exchange_device_access_token(&details)
+        // Once more: of the two requests it is this one whose claims Microsoft's own libraries rely on, beside the first.
+        .add_extra_param("claims", &asked.claims)
         .set_max_backoff_interval(LONGEST_PAUSE)
         .request_async(&wire, pause, Some(details.expires_in().min(LONGEST_LIFE)))
         .await
-        .map_err(|error| wire.explain(error).error)?;
+        .map_err(|error| wire.explain(error))?;
     Ok(answer.into())
 }
 

@@ -1,8 +1,4 @@
-//! Which permission each feature asks for: the one table.
-//!
-//! Source: Microsoft's permissions file and the reference pages. They disagree on `rotateBitLockerKeys`: the page names
-//! `DeviceManagementManagedDevices.ReadWrite.All`, the file also the narrower-sounding `DeviceManagementConfiguration.ReadWrite.All`. Both
-//! name the first, so it is asked for first, and the other where nobody has consented to it.
+//! The scopes of a token request: the table of [`crate::domain::capability`], with the cloud's own Graph host before each permission.
 
 use url::Url;
 
@@ -11,66 +7,25 @@ use crate::domain::capability::Feature;
 /// Asked for every time: who it is, and a refresh token.
 const ALWAYS: [&str; 3] = ["openid", "profile", "offline_access"];
 
-struct Row {
-    /// What is asked for: each alternative in turn, until one has consent.
-    asks: &'static [&'static [&'static str]],
-    /// What has to be granted: one of each.
-    needs: &'static [&'static [&'static str]],
-}
-
-const fn row(feature: Feature) -> Row {
-    match feature {
-        Feature::List => Row {
-            asks: &[&[
-                "BitlockerKey.ReadBasic.All",
-                "Device.Read.All",
-                "DeviceManagementManagedDevices.Read.All",
-                "User.Read",
-            ]],
-            needs: &[
-                &["BitlockerKey.ReadBasic.All", "BitlockerKey.Read.All"],
-                &["Device.Read.All", "Directory.Read.All", "Directory.AccessAsUser.All"],
-            ],
-        },
-        Feature::Reveal => Row { asks: &[&["BitlockerKey.Read.All"]], needs: &[&["BitlockerKey.Read.All"]] },
-        Feature::Rotate => Row {
-            asks: &[
-                &["DeviceManagementManagedDevices.ReadWrite.All"],
-                &["DeviceManagementConfiguration.ReadWrite.All"],
-            ],
-            needs: &[&["DeviceManagementManagedDevices.ReadWrite.All", "DeviceManagementConfiguration.ReadWrite.All"]],
-        },
-        Feature::Audit => {
-            Row { asks: &[&["AuditLog.Read.All"]], needs: &[&["AuditLog.Read.All", "Directory.Read.All"]] }
-        }
-    }
-}
-
-/// The scopes to ask for, one list an alternative, with the cloud's own Graph host before each permission.
+/// The scopes to ask for, one list an alternative.
 pub(super) fn asks(feature: Feature, graph: &Url) -> Vec<Vec<String>> {
-    let prefix = graph.as_str().trim_end_matches('/');
-    let prefixed = |permission: &&str| format!("{prefix}/{permission}");
-    row(feature)
-        .asks
-        .iter()
-        .map(|alternative| ALWAYS.iter().map(ToString::to_string).chain(alternative.iter().map(prefixed)).collect())
-        .collect()
+    feature.capability().asks().into_iter().map(|alternative| with_host(alternative, graph)).collect()
 }
 
-/// The permissions of a feature as an administrator reads them, for sentences.
-pub(super) fn names(feature: Feature) -> String {
-    let permissions = row(feature).asks.first().copied().unwrap_or_default();
-    permissions.iter().copied().filter(|name| *name != "User.Read").collect::<Vec<_>>().join(", ")
+/// What a prompt asks for: listing, and the first choice of every other feature.
+pub(super) fn prompt(features: &[Feature], graph: &Url) -> Vec<String> {
+    let mut names = Vec::new();
+    for feature in std::iter::once(&Feature::List).chain(features) {
+        let first = feature.capability().asks().into_iter().next().unwrap_or_default();
+        names.extend(first.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
+    }
+    with_host(names, graph)
 }
 
-/// Whether `granted`, bare or with a host before it, is enough for the feature.
-pub(super) fn suffices(feature: Feature, granted: &[impl AsRef<str>]) -> bool {
-    row(feature).needs.iter().all(|need| {
-        granted.iter().any(|scope| {
-            let bare = scope.as_ref().rsplit('/').next().unwrap_or_default();
-            need.iter().any(|name| name.eq_ignore_ascii_case(bare))
-        })
-    })
+fn with_host(permissions: Vec<&'static str>, graph: &Url) -> Vec<String> {
+    let host = graph.as_str().trim_end_matches('/');
+    let permissions = permissions.into_iter().map(|permission| format!("{host}/{permission}"));
+    ALWAYS.iter().map(ToString::to_string).chain(permissions).collect()
 }
 
 #[cfg(test)]
@@ -88,17 +43,18 @@ mod tests {
     }
 
     #[test]
-    fn rotation_has_a_second_way_to_be_granted() {
-        let graph: Url = "https://graph.microsoft.com".parse().unwrap();
-        assert_eq!(asks(Feature::Rotate, &graph).len(), 2);
-        assert!(suffices(Feature::Rotate, &["DeviceManagementConfiguration.ReadWrite.All"]));
-    }
-
-    #[test]
-    fn granted_scopes_are_read_bare_or_with_a_host_in_any_case() {
-        let granted = ["https://graph.microsoft.com/bitlockerkey.readbasic.all", "Device.Read.All", "openid"];
-        assert!(suffices(Feature::List, &granted));
-        assert!(!suffices(Feature::Reveal, &granted));
-        assert!(!suffices(Feature::List, &["Device.Read.All"]));
+    fn a_prompt_asks_for_listing_and_for_each_scope_once() {
+        let graph: Url = "https://graph.example".parse().unwrap();
+        let bare = |features: &[Feature]| -> Vec<String> {
+            let all = prompt(features, &graph);
+            all.iter().filter_map(|scope| scope.strip_prefix("https://graph.example/")).map(String::from).collect()
+        };
+        assert!(bare(&[]).contains(&"BitlockerKey.ReadBasic.All".into()) && !bare(&[]).join(" ").contains("Write"));
+        let everything = bare(&Feature::ALL);
+        assert!(everything.contains(&"AuditLog.Read.All".into()), "{everything:?}");
+        let mut once = everything.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), everything.len());
     }
 }

@@ -1,72 +1,35 @@
-//! Who is signed in, and a token for everything they may do, renewed before it expires.
+//! Who is signed in, and a token for everything they may do.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc};
 
-use jiff::Timestamp;
-use oauth2::{RefreshToken, Scope};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{
-    SignInError, Vault, claims,
-    claims::Identity,
-    device_code,
-    discovery::{self, Endpoints},
-    refusal::Read,
-    scopes,
-    wire::{Tokens, Wire, oauth},
-};
+use super::{Challenge, SignInError, Vault, device_code, renewal::Inner, scopes, wire::Asked};
 use crate::{
     domain::{
         capability::{Feature, Light, Lights},
         connection::Connection,
-        moment::{Deadline, Moment},
         technician::Technician,
-        work::sign_in::DeviceCode,
+        work::{
+            Report,
+            sign_in::{BrowserPage, DeviceCode, Prompt, Way},
+        },
     },
-    http::{Http, Repeat},
+    http::Http,
 };
-
-/// A token is renewed when it has less than this left, or a third of its life where that is shorter.
-const MARGIN: Duration = Duration::from_mins(5);
 
 /// The session. A clone is the same session.
 #[derive(Clone)]
 pub struct Session {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    http: Http,
-    connection: Connection,
-    vault: Vault,
-    born: Instant,
-    state: Mutex<State>,
-    /// One renewal at a time: some services revoke a session when a refresh token is used twice.
-    turn: tokio::sync::Mutex<()>,
-}
-
-#[derive(Default)]
-struct State {
-    endpoints: Option<Endpoints>,
-    refresh: Option<SecretString>,
-    held: HashMap<Feature, Held>,
-    identity: Option<Identity>,
-    lights: Lights,
-    remembered: bool,
-}
-
-/// An access token in use.
-struct Held {
-    token: SecretString,
-    renew: Deadline,
-    expires: Deadline,
-    granted: Vec<String>,
+/// What the technician has to be told while a sign-in waits for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    DeviceCode(DeviceCode),
+    Browser(BrowserPage),
 }
 
 impl fmt::Debug for Session {
@@ -83,19 +46,14 @@ impl fmt::Debug for Session {
 impl Session {
     /// A session in which nobody is signed in yet.
     pub fn new(http: Http, connection: Connection, vault: Vault) -> Self {
-        let inner = Inner {
-            http,
-            connection,
-            vault,
-            born: Instant::now(),
-            state: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
-        };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(Inner::new(http, connection, vault)) }
     }
 
-    /// Goes on with the session the vault remembers, asking nobody. `false`: it remembers none.
+    /// Goes on with the session the vault remembers, asking nobody. `false`: it remembers none, or a person is waited for.
     pub async fn restore(&self) -> Result<bool, SignInError> {
+        if self.inner.state().waits_for_person {
+            return Ok(false);
+        }
         let Some(refresh) = self.inner.vault.load().await else { return Ok(false) };
         {
             let mut state = self.inner.state();
@@ -111,18 +69,27 @@ impl Session {
         }
     }
 
-    /// Signs in by device code. `on_code` is told what to show, once; the future ends when the code is approved, declined or expired.
-    pub async fn sign_in(&self, on_code: impl Fn(DeviceCode) + Send + Sync) -> Result<(), SignInError> {
+    /// Signs in, the way the prompt says. `tell` is told what to show, once; the future ends when it is approved, declined or expired.
+    ///
+    /// Includes the claims that Entra last asked for. Replaces what the session holds only when it succeeds.
+    pub async fn sign_in(&self, prompt: &Prompt, tell: impl Fn(Told) + Send + Sync) -> Result<(), SignInError> {
         let inner = &self.inner;
         let endpoints = inner.endpoints().await?;
-        let tokens = device_code::run(&inner.http, &inner.connection, &endpoints, &on_code).await?;
-        let _turn = inner.turn.lock().await;
-        {
-            let mut state = inner.state();
-            *state = State { endpoints: state.endpoints.take(), ..State::default() };
+        let asked = Asked { scopes: scopes::prompt(&prompt.features, &inner.connection.graph), claims: inner.claims() };
+        let answered = match prompt.way {
+            Way::DeviceCode => {
+                let on_code = |code| tell(Told::DeviceCode(code));
+                device_code::run(&inner.http, &inner.connection, &endpoints, &asked, &on_code).await
+            }
+            Way::Browser => return Err(SignInError::unexpected("Sign-in by browser is not built in yet")),
+        };
+        match answered {
+            Ok(tokens) => inner.begin(prompt, tokens).await,
+            Err(refused) => {
+                inner.remember_claims(&refused.error);
+                Err(refused.error)
+            }
         }
-        inner.accept(Feature::List, tokens).await?;
-        Ok(())
     }
 
     /// Gets tokens for these features ahead of time, so that nobody waits for one later and [`Session::lights`] knows what has consent.
@@ -141,9 +108,24 @@ impl Session {
             return Ok(token);
         }
         let inner = Arc::clone(&self.inner);
-        // On its own: whoever asked may stop waiting, but a new refresh token must not get lost half way.
-        let renewal = tokio::spawn(async move { inner.renew(feature).await });
-        renewal.await.unwrap_or_else(|_| Err(SignInError::unexpected("The renewal of the session was interrupted.")))
+        unhurried(async move { inner.renew(feature).await }).await
+    }
+
+    /// Graph answered a claims challenge to `used`: a new token with these claims, asking nobody. [`SignInError::Needed`] where a person must
+    /// meet them; the next [`Session::sign_in`] asks for them.
+    pub async fn challenged(
+        &self,
+        feature: Feature,
+        used: &SecretString,
+        claims: &Challenge,
+    ) -> Result<SecretString, SignInError> {
+        let (inner, used, claims) = (Arc::clone(&self.inner), used.clone(), claims.clone());
+        unhurried(async move { inner.meet(feature, &used, claims).await }).await
+    }
+
+    /// Graph refused a token that was new, or one that was to meet `claims`: a person must sign in.
+    pub fn not_accepted(&self, claims: Option<Challenge>, report: Box<Report>) -> SignInError {
+        self.inner.not_accepted(claims, report)
     }
 
     /// Graph refused `used`: it is not handed out again.
@@ -179,7 +161,8 @@ impl Session {
     pub fn is_signed_in(&self) -> bool {
         let now = self.inner.now();
         let state = self.inner.state();
-        state.refresh.is_some() || state.held.values().any(|held| !held.expires.passed(now))
+        !state.waits_for_person
+            && (state.refresh.is_some() || state.held.values().any(|held| !held.expires.passed(now)))
     }
 
     /// Whether the session outlives the program.
@@ -193,126 +176,14 @@ impl Session {
 
     /// Forgets the session, here and in the vault.
     pub async fn sign_out(&self) {
-        let _turn = self.inner.turn.lock().await;
-        *self.inner.state() = State::default();
-        self.inner.vault.forget().await;
+        self.inner.forget().await;
     }
 }
 
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn now(&self) -> Moment {
-        Moment { wall: Timestamp::now(), up: self.born.elapsed() }
-    }
-
-    fn fresh(&self, feature: Feature) -> Option<SecretString> {
-        let now = self.now();
-        let state = self.state();
-        state.held.get(&feature).filter(|held| !held.renew.passed(now)).map(|held| held.token.clone())
-    }
-
-    /// What is still good, if only for moments, or was granted for another feature and happens to suffice.
-    fn still_good(&self, feature: Feature) -> Option<SecretString> {
-        let now = self.now();
-        let state = self.state();
-        let own = state.held.get(&feature);
-        let others = state.held.values().filter(|held| scopes::suffices(feature, &held.granted));
-        own.into_iter().chain(others).find(|held| !held.expires.passed(now)).map(|held| held.token.clone())
-    }
-
-    async fn endpoints(&self) -> Result<Endpoints, SignInError> {
-        if let Some(known) = self.state().endpoints.clone() {
-            return Ok(known);
-        }
-        let found = discovery::discover(&self.http, &self.connection).await?;
-        self.state().endpoints = Some(found.clone());
-        Ok(found)
-    }
-
-    async fn renew(&self, feature: Feature) -> Result<SecretString, SignInError> {
-        let _turn = self.turn.lock().await;
-        if let Some(token) = self.fresh(feature) {
-            return Ok(token);
-        }
-        let refresh = self.state().refresh.clone();
-        let redeemed = match refresh {
-            Some(refresh) => self.redeem(feature, &refresh).await,
-            None => Err(Read { error: SignInError::nobody(), session_over: false }),
-        };
-        let refused = match redeemed {
-            Ok(token) => return Ok(token),
-            Err(refused) => refused,
-        };
-        if refused.session_over {
-            self.state().refresh = None;
-            self.state().remembered = false;
-            self.vault.forget().await;
-        }
-        if refused.error.is_about_consent() {
-            self.state().lights.set(feature, Light::No(without_consent(feature)));
-        }
-        self.still_good(feature).ok_or(refused.error)
-    }
-
-    /// Redeems the refresh token for the feature, by each of its alternatives until one has consent.
-    async fn redeem(&self, feature: Feature, refresh: &SecretString) -> Result<SecretString, Read> {
-        let stays = |error| Read { error, session_over: false };
-        let endpoints = self.endpoints().await.map_err(stays)?;
-        let oauth = oauth(&self.connection, &endpoints);
-        let mut refused = stays(SignInError::nobody());
-        for asked in scopes::asks(feature, &self.connection.graph) {
-            let wire = Wire::new(&self.http, Repeat::NotServed);
-            let current = self.state().refresh.clone().unwrap_or_else(|| refresh.clone());
-            let token = RefreshToken::new(current.expose_secret().to_owned());
-            let request = oauth.exchange_refresh_token(&token).add_scopes(asked.into_iter().map(Scope::new));
-            match request.request_async(&wire).await {
-                Ok(answer) => return self.accept(feature, answer.into()).await.map_err(stays),
-                Err(error) => refused = wire.explain(error),
-            }
-            if !refused.error.is_about_consent() {
-                break;
-            }
-        }
-        Err(refused)
-    }
-
-    /// Takes what a token answer gave.
-    async fn accept(&self, feature: Feature, tokens: Tokens) -> Result<SecretString, SignInError> {
-        let identity =
-            tokens.id_token.map(|token| claims::read(token.expose_secret(), &self.connection)).transpose()?;
-        let now = self.now();
-        let asked = || scopes::asks(feature, &self.connection.graph).into_iter().flatten().collect();
-        let granted = tokens.granted.unwrap_or_else(asked);
-        {
-            let mut state = self.state();
-            for other in Feature::ALL {
-                let suffices = scopes::suffices(other, &granted);
-                let undecided = !matches!(state.lights.of(other), Light::Yes);
-                if suffices && undecided {
-                    state.lights.set(other, Light::Unknown);
-                } else if other == feature && !suffices {
-                    state.lights.set(other, Light::No(without_consent(feature)));
-                }
-            }
-            let renew = now.in_(tokens.lasts.saturating_sub(MARGIN.min(tokens.lasts / 3)));
-            let held = Held { token: tokens.access.clone(), renew, expires: now.in_(tokens.lasts), granted };
-            state.held.insert(feature, held);
-            if identity.is_some() {
-                state.identity = identity;
-            }
-        }
-        if let Some(refresh) = tokens.refresh {
-            self.state().refresh = Some(refresh.clone());
-            let kept = self.vault.save(&refresh).await;
-            self.state().remembered = kept;
-        }
-        Ok(tokens.access)
-    }
-}
-
-fn without_consent(feature: Feature) -> String {
-    format!("Nobody has consented to {}. An Entra administrator can.", scopes::names(feature))
+/// Runs `work` on its own: whoever asked may stop waiting, but a new refresh token must not get lost half way.
+async fn unhurried<T: Send + 'static>(
+    work: impl Future<Output = Result<T, SignInError>> + Send + 'static,
+) -> Result<T, SignInError> {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|_| Err(SignInError::unexpected("The renewal of the session was interrupted.")))
 }

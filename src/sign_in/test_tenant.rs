@@ -7,7 +7,10 @@ use serde_json::json;
 
 use super::{Session, Vault};
 use crate::{
-    domain::connection::Connection,
+    domain::{
+        connection::Connection,
+        work::sign_in::{Prompt, Way},
+    },
     http::{
         Http, Limits,
         test_server::{Reply, TestServer},
@@ -92,8 +95,13 @@ pub(crate) fn session(server: &TestServer) -> Session {
     Session::new(http(), connection, Vault::memory())
 }
 
+/// Signing in by code, for listing alone.
+pub(crate) fn by_code() -> Prompt {
+    Prompt::by(Way::DeviceCode)
+}
+
 pub(crate) async fn signed_in(server: &TestServer) -> Session {
     let session = session(server);
-    session.sign_in(|_| ()).await.unwrap();
+    session.sign_in(&by_code(), |_| ()).await.unwrap();
     session
 }

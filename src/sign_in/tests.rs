@@ -12,7 +12,7 @@ use rstest::rstest;
 use secrecy::ExposeSecret;
 
 use super::{
-    test_tenant::{decoded, refusal, session, signed_in, token_service},
+    test_tenant::{by_code, decoded, refusal, session, signed_in, token_service},
     *,
 };
 use crate::{
@@ -45,9 +45,10 @@ async fn a_code_is_shown_polled_for_and_becomes_a_session() {
     let session = session(&server);
     assert!(!session.is_signed_in());
     let shown = Mutex::new(Vec::new());
-    session.sign_in(|code| shown.lock().unwrap().push(code)).await.unwrap();
+    session.sign_in(&by_code(), |told| shown.lock().unwrap().push(told)).await.unwrap();
     let shown = shown.into_inner().unwrap();
-    assert_eq!((shown.len(), shown[0].user_code.as_str()), (1, "A62NXK96N"));
+    let [Told::DeviceCode(code)] = &shown[..] else { panic!("{shown:?}") };
+    assert_eq!(code.user_code, "A62NXK96N");
     assert_eq!(token_requests(&server).len(), 3);
     assert_eq!(session.technician().unwrap().upn.raw(), "dana@harborview.example");
     assert_eq!(session.tenant_id().unwrap().to_string(), test_tenant::TENANT);
@@ -95,7 +96,7 @@ async fn a_refusal_says_what_happened_and_never_what_entra_wrote(
     #[case] says: &str,
 ) {
     let server = service(3_600, move |_, _| Some(refusal(error, code))).await;
-    let refused = session(&server).sign_in(|_| ()).await.unwrap_err();
+    let refused = session(&server).sign_in(&by_code(), |_| ()).await.unwrap_err();
     assert_eq!(matches!(refused, SignInError::Needed(_)), needed, "{refused:?}");
     let words = refused.to_string();
     assert!(words.contains(says) && !words.contains("never shown"), "{words}");
@@ -112,7 +113,7 @@ async fn a_refusal_says_what_happened_and_never_what_entra_wrote(
 async fn an_answer_of_another_kind_is_an_error_and_no_session(#[case] status: u16, #[case] body: &'static str) {
     let server = service(3_600, move |_, _| Some(Reply::new(status, body))).await;
     let session = session(&server);
-    let refused = session.sign_in(|_| ()).await.unwrap_err();
+    let refused = session.sign_in(&by_code(), |_| ()).await.unwrap_err();
     assert!(matches!(refused, SignInError::Unexpected { .. }), "{refused:?}");
     assert!(!refused.to_string().contains("html") && !session.is_signed_in());
 }
@@ -120,7 +121,7 @@ async fn an_answer_of_another_kind_is_an_error_and_no_session(#[case] status: u1
 #[tokio::test]
 async fn a_tenant_that_does_not_exist_is_named_at_once() {
     let server = TestServer::start(|_, _| refusal("invalid_tenant", 90_002)).await;
-    let refused = session(&server).sign_in(|_| ()).await.unwrap_err();
+    let refused = session(&server).sign_in(&by_code(), |_| ()).await.unwrap_err();
     assert!(refused.to_string().contains("no such tenant"), "{refused}");
 }
 
@@ -174,7 +175,10 @@ async fn a_missing_consent_is_said_in_the_lights() {
     let session = signed_in(&server).await;
     session.ask_for(&[Feature::Audit]).await;
     let lights = session.lights();
-    assert!(matches!(lights.of(Feature::Audit), Light::No(why) if why.contains("AuditLog.Read.All")), "{lights:?}");
+    assert!(
+        matches!(lights.of(Feature::Audit), Light::No(why) if why.said.contains("AuditLog.Read.All")),
+        "{lights:?}"
+    );
     assert!(matches!(session.token(Feature::Audit).await, Err(SignInError::Refused(_))));
 }
 
@@ -215,7 +219,7 @@ fn a_sign_in_can_run_on_any_thread() {
         client_id: "c".into(),
     };
     let session = Session::new(test_tenant::http(), connection, Vault::memory());
-    is_send(&session.sign_in(|_| ()));
+    is_send(&session.sign_in(&by_code(), |_| ()));
     is_send(&session.restore());
     is_send(&session.token(Feature::List));
     is_send(&session.sign_out());
@@ -233,7 +237,7 @@ async fn a_session_survives_a_restart_in_the_systems_store_and_no_sign_out() {
     };
     let first = vaulted().await;
     assert!(!first.restore().await.unwrap());
-    first.sign_in(|_| ()).await.unwrap();
+    first.sign_in(&by_code(), |_| ()).await.unwrap();
     assert!(first.remembered());
     let second = vaulted().await;
     assert!(second.restore().await.unwrap() && second.remembered());

@@ -24,7 +24,7 @@ use super::{
     refusal::{self, Read},
 };
 use crate::{
-    domain::connection::Connection,
+    domain::{connection::Connection, work::sign_in::Way},
     http::{Answer, Http, HttpError, Repeat, Request},
 };
 
@@ -70,6 +70,14 @@ pub(super) fn oauth(connection: &Connection, endpoints: &Endpoints) -> Oauth {
         .set_token_uri(TokenUrl::from_url(endpoints.token.clone()))
 }
 
+/// What a person is asked to approve.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub scopes: Vec<String>,
+    /// The `claims` parameter.
+    pub claims: String,
+}
+
 /// What a token answer gave.
 pub(super) struct Tokens {
     pub access: SecretString,
@@ -108,23 +116,24 @@ pub(super) struct Wire {
     repeat: Repeat,
     /// A busy service is an error to the crate, which then asks again later.
     polling: bool,
+    /// The way of signing in that this belongs to, where it is known.
+    way: Option<Way>,
     refused: Mutex<Option<Answer>>,
 }
 
 impl Wire {
-    pub fn new(http: &Http, repeat: Repeat) -> Self {
-        Self { http: http.clone(), repeat, polling: false, refused: Mutex::default() }
+    pub fn new(http: &Http, repeat: Repeat, way: Option<Way>) -> Self {
+        Self { http: http.clone(), repeat, polling: false, way, refused: Mutex::default() }
     }
 
     pub fn polling(http: &Http) -> Self {
-        Self { polling: true, ..Self::new(http, Repeat::Never) }
+        Self { polling: true, ..Self::new(http, Repeat::Never, Some(Way::DeviceCode)) }
     }
 
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, WireError> {
         let (parts, body) = request.into_parts();
-        let malformed =
-            || HttpError::NotReached { host: "the sign-in address".into(), why: crate::http::NoWay::Malformed };
-        let url = parts.uri.to_string().parse().map_err(|_| malformed())?;
+        let malformed = |_| HttpError::Malformed { host: "the sign-in address".into() };
+        let url = parts.uri.to_string().parse().map_err(malformed)?;
         let mut request = Request::post(url).body(body).limit(LONGEST).repeat(self.repeat);
         request.headers = parts.headers;
         let request = request.header(HeaderName::from_static("client-request-id"), &Uuid::new_v4().to_string());
@@ -142,10 +151,9 @@ impl Wire {
 
     /// What the crate's error means, from the body it dropped.
     pub fn explain<E: ErrorResponse + 'static>(&self, error: RequestTokenError<WireError, E>) -> Read {
-        let ended = |error| Read { error, session_over: false };
-        let odd = |what: String, request_id| ended(SignInError::Unexpected { what, request_id });
+        let odd = |what: String, report| Read::from(SignInError::Unexpected { what, report });
         match error {
-            RequestTokenError::Request(WireError::Http(error)) => return ended(SignInError::Unreachable(error)),
+            RequestTokenError::Request(WireError::Http(error)) => return SignInError::Unreachable(error).into(),
             RequestTokenError::Request(WireError::Busy(status)) => {
                 return odd(format!("The sign-in service is busy (HTTP {status})."), None);
             }
@@ -153,13 +161,16 @@ impl Wire {
         }
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (refused, error) {
-            (Some(answer), _) => refusal::read(&answer.body, answer.request_id.clone()).unwrap_or_else(|| {
-                let what = format!("The sign-in service refused without saying why (HTTP {}).", answer.status);
-                odd(what, answer.request_id)
-            }),
+            (Some(answer), _) => {
+                refusal::read(&answer.body, Some(answer.report.clone()), self.way).unwrap_or_else(|| {
+                    let what = format!("The sign-in service refused without saying why (HTTP {}).", answer.status);
+                    odd(what, Some(answer.report))
+                })
+            }
             // The crate's own clock ran out.
             (None, RequestTokenError::ServerResponse(_)) => {
-                refusal::read(br#"{"error":"expired_token"}"#, None).unwrap_or_else(|| ended(SignInError::nobody()))
+                let expired = refusal::read(br#"{"error":"expired_token"}"#, None, self.way);
+                expired.unwrap_or_else(|| SignInError::nobody().into())
             }
             (None, _) => odd("The sign-in service's answer cannot be read.".into(), None),
         }

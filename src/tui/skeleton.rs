@@ -103,7 +103,7 @@ fn lights(model: &Model, canvas: &mut Canvas, at: u16, roomy: bool) {
     let mut col = at;
     for feature in Feature::ALL {
         let (mark, role) = match model.lights.of(feature) {
-            Light::Yes => ("●", Role::Text),
+            Light::Yes(_) => ("●", Role::Text),
             Light::No(_) => ("×", Role::Warn),
             Light::NotAsked => ("○", Role::Text),
             Light::Unknown => ("?", Role::Text),

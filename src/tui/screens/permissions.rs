@@ -42,20 +42,14 @@ pub fn view(model: &Model, canvas: &mut Canvas) {
 }
 
 fn light(model: &Model, canvas: &mut Canvas, row: u16, feature: Feature) -> u16 {
-    let what = match feature {
-        Feature::List => "List the keys' IDs and the devices",
-        Feature::Reveal => "Read a recovery password",
-        Feature::Rotate => "Have Intune replace a device's keys",
-        Feature::Audit => "Read Entra's own record of key reads",
-    };
     let (mark, role, said) = match model.lights.of(feature) {
-        Light::Yes => ("●", Role::Ok, "Yes.".to_owned()),
-        Light::No(why) => ("×", Role::Warn, printable(why)),
+        Light::Yes(_) => ("●", Role::Ok, "Yes.".to_owned()),
+        Light::No(why) => ("×", Role::Warn, printable(format!("{} {}", why.said, why.help).trim_end())),
         Light::NotAsked => ("○", Role::Text, not_asked(feature).into()),
         Light::Unknown => ("?", Role::Text, "Granted by sign-in, not tried yet: a role may be missing.".into()),
     };
     canvas.line(row, 3, &[(role, mark), (Role::Text, " "), (Role::Strong, feature.word())]);
-    canvas.put(row, 13, Role::Text, what);
+    canvas.put(row, 13, Role::Text, feature.capability().does);
     canvas.wrapped(row + 1, 13, canvas.edge(), role, &said, 2)
 }
 
@@ -71,7 +65,10 @@ fn not_asked(feature: Feature) -> &'static str {
 mod tests {
     use super::*;
     use crate::{
-        domain::{capability::Lights, work::News},
+        domain::{
+            capability::{Evidence, Lights},
+            work::News,
+        },
         tui::tests::{Desk, assert_screen},
     };
 
@@ -79,11 +76,15 @@ mod tests {
     fn each_light_says_what_it_means_and_who_can_help() {
         let mut desk = Desk::open();
         let mut lights = Lights::default();
-        lights.set(Feature::List, Light::Yes);
+        lights.set(Feature::List, Light::Yes(Evidence::default()));
         lights.set(Feature::Reveal, Light::Unknown);
         lights.set(
             Feature::Rotate,
-            Light::No("Intune does not let you replace keys. A colleague with Help Desk Operator can.".into()),
+            Light::No(Evidence {
+                said: "Intune does not let you replace keys.".into(),
+                at: None,
+                help: "A colleague with Help Desk Operator can.".into(),
+            }),
         );
         desk.news(News::Lights(lights));
         assert!(desk.row(1).contains("×rotate"));

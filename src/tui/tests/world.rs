@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use crate::domain::{
     call::{Call, CallId, CallState, DisclosureId, Earlier, Verification},
-    capability::{Feature, Light, Lights},
+    capability::{Evidence, Feature, Light, Lights},
     debt::{Debt, DebtId, DebtState, KnownKey, Rotation, RotationId, RotationState},
     device::{Compliance, Device, DeviceId, DeviceSummary, Join, ManagedDevice, ManagedDeviceId, ObjectId},
     escrow::Escrow,
     key::{Key, Place, Volume},
     key_id::KeyId,
     note::{Note, NoteFacts},
-    policy::{Allowance, Method, Policy, Proof, Reason},
+    policy::{Allowance, Method, Pins, Policy, Proof, Reason},
     query::Query,
     recovery_password::RecoveryPassword,
     technician::{Technician, Tenant, UserId},
@@ -27,7 +27,7 @@ use crate::domain::{
         disclose::Disclosed,
         find::{DeviceMatch, Found, KeyMatch},
         open_device::{Card, Duplicate},
-        sign_in::SignedIn,
+        sign_in::{SignedIn, Way},
         sync_index::Listing,
     },
 };
@@ -65,8 +65,13 @@ pub fn policy() -> Policy {
         uncertain_pause: Duration::from_mins(2),
         watch_first: Duration::from_secs(20),
         watch_longest: Duration::from_mins(15),
+        lock_after: Duration::from_mins(15),
+        index_expires: Duration::from_hours(30 * 24),
         mask_facts: true,
         print: Allowance::Never,
+        copy: Allowance::Always,
+        pins: Pins::default(),
+        ways: vec![Way::DeviceCode, Way::Browser],
         closes: Proof::NewKeySeen,
     }
 }
@@ -319,9 +324,9 @@ impl World {
 
     pub fn signed_in() -> SignedIn {
         let mut lights = Lights::default();
-        lights.set(Feature::List, Light::Yes);
+        lights.set(Feature::List, Light::Yes(Evidence::default()));
         lights.set(Feature::Reveal, Light::Unknown);
-        lights.set(Feature::Rotate, Light::Yes);
+        lights.set(Feature::Rotate, Light::Yes(Evidence::default()));
         SignedIn {
             technician: Technician {
                 id: UserId(Uuid::from_u128(5)),
