@@ -1,5 +1,4 @@
 //! The command line, against a simulated tenant in another thread.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
 mod common;
@@ -7,23 +6,16 @@ mod common;
 use std::path::Path;
 
 use assert_cmd::Command;
-use common::{
-    TICKET,
-    pty::{Served, Term, keydesk as in_terminal, serve},
-};
+#[cfg(unix)]
+use common::pty::{Term, keydesk as in_terminal};
+use common::{Served, TICKET, environment, serve};
+#[cfg(unix)]
 use rustix::process::Signal;
 use serde_json::Value;
 
 fn keydesk(home: &Path, served: Option<&Served>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keydesk"));
-    command.env_clear().env("KEYDESK_HOME", home).env("HOME", home).env("TZ", "UTC");
-    if let Some(Served { running, .. }) = served {
-        command
-            .env("KEYDESK_AUTHORITY", running.authority())
-            .env("KEYDESK_GRAPH", running.graph())
-            .env("KEYDESK_TENANT", running.tenant_id().to_string())
-            .env("KEYDESK_CLIENT_ID", running.client_id().to_string());
-    }
+    command.env_clear().envs(environment(home, served.map(|served| &*served.running)));
     command
 }
 
@@ -84,6 +76,7 @@ fn a_call_can_be_done_from_the_command_line() {
     assert!(!rows.contains(&expected[..13]));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_key_is_shown_on_the_alternate_screen_until_a_key_is_pressed() {
     let (served, home) = (serve(), tempfile::tempdir().unwrap());
@@ -105,6 +98,7 @@ fn a_key_is_shown_on_the_alternate_screen_until_a_key_is_pressed() {
     assert!(term.all_text().contains("is owed a replacement"));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_window_that_loses_the_focus_conceals_the_key_and_a_key_press_shows_it_again() {
     let (served, home) = (serve(), tempfile::tempdir().unwrap());
@@ -125,6 +119,7 @@ fn a_window_that_loses_the_focus_conceals_the_key_and_a_key_press_shows_it_again
     assert!(!term.all_text().contains(&digits[..6]), "{}", term.all_text());
 }
 
+#[cfg(unix)]
 #[test]
 fn whatever_the_system_sends_the_digits_are_off_the_screen_at_once() {
     let (served, home) = (serve(), tempfile::tempdir().unwrap());
@@ -240,6 +235,7 @@ fn a_ledger_that_was_tampered_with_is_printed_as_far_as_it_can_be_read_and_says_
     keydesk(home.path(), None).args(["ledger", "--from", "5", "--json"]).assert().code(1);
 }
 
+#[cfg(unix)]
 #[test]
 fn no_file_of_the_desk_can_be_read_by_others_whatever_its_folder_allows() {
     use std::os::unix::fs::PermissionsExt as _;

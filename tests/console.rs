@@ -7,8 +7,9 @@ mod common;
 use std::{fs, path::Path, time::Duration};
 
 use common::{
-    TICKET,
-    pty::{Served, Term, keydesk, serve},
+    Served, TICKET,
+    pty::{Term, keydesk},
+    serve,
 };
 use portable_pty::CommandBuilder;
 use rustix::process::Signal;

@@ -14,7 +14,11 @@ use std::{
 };
 
 use assert_cmd::Command;
-use common::pty::{Served, Term, keydesk as in_terminal, serve};
+use common::{
+    Served,
+    pty::{Term, keydesk as in_terminal},
+    serve,
+};
 use keydesk::{
     domain::{
         capability::Feature,

@@ -1,5 +1,4 @@
 //! What the documents repeat from the program is the program's: the tables are generated, the links lead somewhere, the script works.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
 mod common;
@@ -13,7 +12,7 @@ use keydesk::{
 };
 use serde::Deserialize;
 
-use common::{TICKET, pty::serve};
+use common::{TICKET, environment, serve};
 
 /// Every document with links.
 const DOCUMENTS: &[&str] = &[
@@ -165,10 +164,7 @@ fn the_script_that_verifies_a_ledger_agrees_with_the_program_and_finds_an_edit()
     let (served, home) = (serve(), tempfile::tempdir().unwrap());
     let keydesk = |arguments: &[&str]| {
         let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_keydesk"));
-        command.env_clear().env("KEYDESK_HOME", home.path()).env("HOME", home.path());
-        command.env("KEYDESK_AUTHORITY", served.running.authority()).env("KEYDESK_GRAPH", served.running.graph());
-        command.env("KEYDESK_TENANT", served.running.tenant_id().to_string());
-        command.env("KEYDESK_CLIENT_ID", served.running.client_id().to_string());
+        command.env_clear().envs(environment(home.path(), Some(&served.running)));
         let output = command.args(arguments).assert().success();
         String::from_utf8(output.get_output().stderr.clone()).unwrap()
     };

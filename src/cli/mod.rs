@@ -38,7 +38,7 @@ KEYDESK_LOG=keydesk=debug writes a log into the state folder, which `keydesk con
 ///
 /// Without a command it opens the console. `keydesk demo` opens it on a simulated tenant.
 #[derive(Debug, Parser)]
-#[command(name = "keydesk", version, max_term_width = 100, after_long_help = AFTER)]
+#[command(name = "keydesk", bin_name = "keydesk", version, max_term_width = 100, after_long_help = AFTER)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,

@@ -24,7 +24,8 @@ impl Paths {
             return Ok(Self { config: home.join("config.toml"), state: home, is_chosen: true });
         }
         let base = choose_base_strategy().map_err(|_| ConfigError::NoHome)?;
-        let state = base.state_dir().unwrap_or_else(|| base.data_dir());
+        // Windows has no folder for state, and its data folder roams: a ledger is this machine's, and a server cannot lock it.
+        let state = base.state_dir().unwrap_or_else(|| if cfg!(windows) { base.cache_dir() } else { base.data_dir() });
         Ok(Self {
             config: base.config_dir().join("keydesk").join("config.toml"),
             state: state.join("keydesk"),
@@ -162,6 +163,15 @@ mod tests {
         assert_eq!(legal.of_other("legal", "default").ledger(), default.ledger());
         assert_eq!(legal.of_other("legal", "clinic").ledger(), default.profile("clinic").ledger());
         assert_eq!(default.of_other("default", "legal").ledger(), legal.ledger());
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn settings_roam_with_their_user_and_a_ledger_stays_on_its_machine() {
+        let paths = Paths::find(None).unwrap();
+        let below = |path: &Path, folder: &str| path.starts_with(std::env::var_os(folder).unwrap());
+        assert!(below(&paths.config, "APPDATA") && !below(&paths.config, "LOCALAPPDATA"), "{paths:?}");
+        assert!(below(&paths.ledger(), "LOCALAPPDATA") && !below(&paths.ledger(), "APPDATA"), "{paths:?}");
     }
 
     #[cfg(unix)]

@@ -12,6 +12,10 @@ use crate::domain::{
 
 /// A check that takes longer has failed: a caller is waiting.
 const WITHIN: Duration = Duration::from_secs(10);
+/// A console of its own, which nobody sees: in ours it could change the terminal's modes, and read what stands on the screen.
+#[cfg(windows)]
+const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+
 /// What is shown of its first line.
 const SHOWN: usize = 120;
 
@@ -23,12 +27,13 @@ pub(super) async fn check(command: &[String], ticket: &Ticket) -> Result<(), Fai
             .meaning("No request has left. Entra has recorded no read.")
             .next("Try again, or hand the call over.")
     };
-    let run = Command::new(program)
-        .args(arguments.iter().map(|argument| argument.replace("{ticket}", ticket.as_str())))
+    let mut run = Command::new(program);
+    run.args(arguments.iter().map(|argument| argument.replace("{ticket}", ticket.as_str())))
         .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = match tokio::time::timeout(WITHIN, run).await {
+        .kill_on_drop(true);
+    #[cfg(windows)]
+    run.creation_flags(CREATE_NO_WINDOW);
+    let output = match tokio::time::timeout(WITHIN, run.output()).await {
         Err(_) => return Err(cannot("the check took longer than ten seconds".into())),
         Ok(Err(error)) => return Err(cannot(printable(&error.to_string()))),
         Ok(Ok(output)) => output,
@@ -44,7 +49,6 @@ pub(super) async fn check(command: &[String], ticket: &Ticket) -> Result<(), Fai
 }
 
 #[cfg(test)]
-#[cfg(unix)]
 mod tests {
     use super::*;
 
@@ -52,20 +56,30 @@ mod tests {
         serde_json::from_str("\"INC0048213\"").unwrap()
     }
 
-    fn shell(script: &str) -> Vec<String> {
-        ["sh", "-c", script, "check", "{ticket}"].map(str::to_owned).into()
+    /// A script as an organisation would write it, and the command that runs it with the ticket.
+    fn script(unix: &str, windows: &str) -> (tempfile::TempDir, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(if cfg!(windows) { "check.cmd" } else { "check.sh" });
+        std::fs::write(&file, if cfg!(windows) { windows } else { unix }).unwrap();
+        let file = file.to_str().unwrap().to_owned();
+        let shell = (!cfg!(windows)).then(|| "sh".to_owned());
+        (folder, shell.into_iter().chain([file, "{ticket}".to_owned()]).collect())
     }
 
     #[tokio::test]
     async fn a_check_that_ends_with_0_lets_the_ticket_pass() {
         assert_eq!(check(&[], &ticket()).await, Ok(()));
-        assert_eq!(check(&shell("test \"$1\" = INC0048213"), &ticket()).await, Ok(()));
+        let (_folder, good) = script("test \"$1\" = INC0048213", "@if not \"%~1\"==\"INC0048213\" exit /b 1\r\n");
+        assert_eq!(check(&good, &ticket()).await, Ok(()));
     }
 
     #[tokio::test]
     async fn a_check_that_refuses_says_its_first_line_made_safe() {
-        let failure =
-            check(&shell("printf '\\n%s is closed\\033[2J\\nmore\\n' $1; exit 1"), &ticket()).await.unwrap_err();
+        let (_folder, refusing) = script(
+            "printf '\\n%s is closed\\033[2J\\nmore\\n' $1; exit 1",
+            "@echo.\r\n@echo %~1 is closed\u{1b}[2J\r\n@echo more\r\n@exit /b 1\r\n",
+        );
+        let failure = check(&refusing, &ticket()).await.unwrap_err();
         assert_eq!((failure.kind, failure.happened.as_str()), (Kind::Refused, "INC0048213 is closed\\u{1b}[2J"));
     }
 

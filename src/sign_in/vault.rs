@@ -155,11 +155,16 @@ fn set(name: &str, n: usize, chunk: &[u8]) -> bool {
         .is_ok()
 }
 
-/// Deletes the entries from `n` on, up to the first that is not there.
+/// Deletes the entries from `n` on. Every one is asked for: a write that was cut short leaves gaps, and pieces of a token behind them.
 fn forget_from(name: &str, n: usize) {
     for n in n..MOST_CHUNKS {
-        if entry(name, n).is_none_or(|entry| entry.delete_credential().is_err()) {
-            return;
+        match entry(name, n).map(|entry| entry.delete_credential()) {
+            Some(Ok(()) | Err(keyring::Error::NoEntry)) => {}
+            Some(Err(error)) => {
+                tracing::warn!(kind = kind(&error), "the credential store deletes nothing");
+                return;
+            }
+            None => return,
         }
     }
 }
@@ -269,5 +274,57 @@ mod tests {
         assert!(!vault.save(&SecretString::from("token")).await);
         assert!(vault.load().await.is_none());
         vault.forget().await;
+    }
+
+    /// Which of a token's entries the system's store holds.
+    async fn entries(vault: &Vault) -> Vec<usize> {
+        vault.with_store(|name| (0..MOST_CHUNKS).filter(|&n| get(name, n).is_some()).collect()).await.unwrap()
+    }
+
+    /// A write of `text` that is cut short after its last `written` entries: they come first.
+    async fn cut_short(vault: &Vault, text: &str, written: usize) {
+        let chunks = split(text.as_bytes()).unwrap();
+        let last =
+            move |name: &str| chunks.iter().enumerate().rev().take(written).all(|(n, chunk)| set(name, n, chunk));
+        assert!(vault.with_store(last).await.unwrap());
+    }
+
+    #[tokio::test]
+    #[ignore = "needs a credential store that asks nobody: on Linux a D-Bus session with an unlocked keyring"]
+    async fn a_token_of_6_kb_is_kept_replaced_and_forgotten_to_the_last_entry() {
+        // A tenant nobody else has: the store is this account's own.
+        let connection = Connection {
+            authority: "https://login.example/".parse().unwrap(),
+            graph: "https://graph.example".parse().unwrap(),
+            tenant: uuid::Uuid::new_v4().to_string(),
+            client_id: "app".into(),
+        };
+        let vault = Vault::open(&connection).await;
+        let text = |length: usize| String::from_utf8(token(length)).unwrap();
+        let kept = async || {
+            let token = Vault::open(&connection).await.load().await;
+            token.map(|token| token.expose_secret().to_owned())
+        };
+        assert_eq!(kept().await, None);
+        assert!(vault.save(&SecretString::from(text(6_000))).await, "the store keeps nothing");
+        assert_eq!((kept().await, entries(&vault).await), (Some(text(6_000)), vec![0, 1, 2]));
+        assert!(vault.save(&SecretString::from(text(1_500))).await);
+        assert_eq!((kept().await, entries(&vault).await), (Some(text(1_500)), vec![0]), "replaced by a shorter one");
+
+        assert!(vault.save(&SecretString::from(text(6_000))).await);
+        cut_short(&vault, &text(9_000).to_uppercase(), 2).await;
+        assert_eq!((kept().await, entries(&vault).await), (None, vec![0, 1, 2, 3]), "of two tokens nothing is joined");
+        vault.forget().await;
+        assert!(entries(&vault).await.is_empty());
+
+        assert!(vault.save(&SecretString::from(text(1_500))).await);
+        cut_short(&vault, &text(9_000).to_uppercase(), 2).await;
+        assert_eq!(
+            (kept().await, entries(&vault).await),
+            (Some(text(1_500)), vec![0, 2, 3]),
+            "the old one still vouches"
+        );
+        vault.forget().await;
+        assert_eq!((kept().await, entries(&vault).await), (None, vec![]), "nor what lies behind a gap");
     }
 }

@@ -4,7 +4,7 @@
 #[cfg(unix)]
 pub mod pty;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
 
 use keydesk::{
     config::{DEFAULT_PROFILE, Paths, Settings, policy, settings::Screen},
@@ -49,6 +49,35 @@ pub async fn tenant() -> Running {
     let options =
         Options { scenario: Source::Small, speed: 400.0, auto_approve: Some(Duration::ZERO), ..Options::default() };
     simulation::start(options).await.unwrap()
+}
+
+/// A tenant served from a thread of its own, for tests that block.
+pub struct Served {
+    pub running: Arc<Running>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+pub fn serve() -> Served {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let running = runtime.block_on(tenant());
+    Served { running: Arc::new(running), _runtime: runtime }
+}
+
+/// The whole environment of the program under test: where its files and its tenant are, and nothing of the tester's but what the system
+/// itself needs (without `SystemRoot` Windows opens no socket).
+pub fn environment(home: &Path, tenant: Option<&Running>) -> Vec<(&'static str, OsString)> {
+    let of_the_system = |name: &'static str| std::env::var_os(name).map(|value| (name, value));
+    let mut all: Vec<_> = ["PATH", "SystemRoot"].into_iter().filter_map(of_the_system).collect();
+    all.extend([("HOME", home.into()), ("KEYDESK_HOME", home.into()), ("TZ", "UTC".into())]);
+    if let Some(tenant) = tenant {
+        all.extend([
+            ("KEYDESK_AUTHORITY", tenant.authority().into()),
+            ("KEYDESK_GRAPH", tenant.graph().into()),
+            ("KEYDESK_TENANT", tenant.tenant_id().to_string().into()),
+            ("KEYDESK_CLIENT_ID", tenant.client_id().to_string().into()),
+        ]);
+    }
+    all
 }
 
 pub fn settings(tenant: &Running, home: &Path, lines: &str) -> Settings {

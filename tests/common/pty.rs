@@ -10,6 +10,8 @@ use std::{
 use keydesk::simulation::Running;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
+use super::environment;
+
 /// Rows of scrollback that are kept and searched.
 const SCROLLBACK: usize = 5_000;
 
@@ -20,26 +22,19 @@ pub struct Term {
     parser: Arc<Mutex<vt100::Parser>>,
 }
 
+/// Names what stands in for the binary: `.ci/wine-terminal` runs the one built for Windows.
+const STANDS_IN: &str = "KEYDESK_TEST_PROGRAM";
+
 /// The binary with its settings, nothing of the tester's environment in it.
 pub fn keydesk(home: &Path, tenant: Option<&Running>) -> CommandBuilder {
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_keydesk"));
+    let mut command =
+        CommandBuilder::new(std::env::var_os(STANDS_IN).unwrap_or_else(|| env!("CARGO_BIN_EXE_keydesk").into()));
     command.env_clear();
-    for name in ["PATH", "SYSTEMROOT", "SystemRoot"] {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
+    for (name, value) in environment(home, tenant) {
+        command.env(name, value);
     }
     command.env("TERM", "xterm-256color");
     command.env("LANG", "C.UTF-8");
-    command.env("TZ", "UTC");
-    command.env("HOME", home);
-    command.env("KEYDESK_HOME", home);
-    if let Some(tenant) = tenant {
-        command.env("KEYDESK_AUTHORITY", tenant.authority());
-        command.env("KEYDESK_GRAPH", tenant.graph());
-        command.env("KEYDESK_TENANT", tenant.tenant_id().to_string());
-        command.env("KEYDESK_CLIENT_ID", tenant.client_id().to_string());
-    }
     command
 }
 
@@ -137,18 +132,6 @@ impl Term {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
-}
-
-/// A tenant served from a thread of its own, for tests that block.
-pub struct Served {
-    pub running: Arc<Running>,
-    _runtime: tokio::runtime::Runtime,
-}
-
-pub fn serve() -> Served {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let running = runtime.block_on(super::tenant());
-    Served { running: Arc::new(running), _runtime: runtime }
 }
 
 fn nonzero(n: u16) -> std::num::NonZero<u16> {
