@@ -24,10 +24,10 @@ fn config(setup: &Setup) -> Finding {
 }
 
 fn tenant(connection: &Result<Connection, NoConnection>, profile: Option<&str>) -> Finding {
-    let profile = profile.map(|name| format!("Profile {name}: ")).unwrap_or_default();
+    let tenant = profile.map_or_else(|| "Tenant".to_owned(), |name| format!("Profile {name}: tenant"));
     match connection {
         Ok(connection) => Finding::well(format!(
-            "{profile}tenant {}, app {}, cloud {}: sign-in at {}, Graph at {}.",
+            "{tenant} {}, app {}, cloud {}: sign-in at {}, Graph at {}.",
             connection.tenant,
             connection.client_id,
             Cloud::of(connection).word(),
