@@ -10,7 +10,10 @@ use std::{
 
 use assert_cmd::Command;
 use clap::Parser as _;
-use keydesk::cli::Cli;
+use keydesk::{
+    cli::Cli,
+    domain::capability::{CAPABILITIES, Capability, Realm},
+};
 use serde_json::Value;
 
 fn at(path: &str) -> PathBuf {
@@ -19,9 +22,9 @@ fn at(path: &str) -> PathBuf {
 
 /// Every document, with its path from the root.
 fn documents() -> Vec<(String, String)> {
-    let pages = fs::read_dir(at("docs")).unwrap().map(|entry| format!("docs/{}", entry.unwrap().file_name().display()));
-    let mut names: Vec<String> =
-        pages.filter(|name| std::path::Path::new(name).extension().is_some_and(|kind| kind == "md")).collect();
+    let pages = fs::read_dir(at("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let pages = pages.filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "md"));
+    let mut names: Vec<String> = pages.map(|name| format!("docs/{name}")).collect();
     names.sort();
     names.push("README.md".into());
     names
@@ -106,6 +109,54 @@ fn a_command_line_in_a_document_that_the_program_does_not_take_is_found() {
     let found = commands("Run `keydesk docter`.\n\n```console\n$ keydesk doctor --jsno > x\n```\n");
     assert_eq!(found, ["doctor --jsno", "docter"]);
     assert!(found.iter().all(|line| Cli::try_parse_from(format!("keydesk {line}").split(' ')).is_err()));
+}
+
+/// One row of the table of permissions.
+fn row(capability: &Capability) -> String {
+    let code = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", else ");
+    let needs = |required: bool| {
+        let wanted = capability.permissions.iter().filter(move |permission| permission.required == required);
+        wanted.map(|permission| code(permission.asks)).collect::<Vec<_>>().join("; ")
+    };
+    let endpoints: Vec<String> = capability.permissions.iter().map(|p| format!("`{}`", p.endpoint)).collect();
+    let roles = |realm: Realm, word: &str| {
+        let names: Vec<&str> =
+            capability.roles.iter().filter(|role| role.realm == realm).map(|role| role.name).collect();
+        if names.is_empty() { String::new() } else { format!("{word}: {}. ", names.join(", ")) }
+    };
+    let (required, wished) = (needs(true), needs(false));
+    let permissions = if wished.is_empty() { required } else { format!("{required}; to say more: {wished}") };
+    let word = capability.feature.word();
+    let (does, without) = (capability.does, capability.without);
+    let roles = roles(Realm::Entra, "Entra") + &roles(Realm::Intune, "Intune");
+    format!("| **{word}** | {does} | {} | {permissions} | {} | {without} |\n", endpoints.join(", "), roles.trim_end())
+}
+
+#[test]
+fn the_table_of_permissions_is_the_programs_own() {
+    let page = fs::read_to_string(at("docs/permissions.md")).unwrap();
+    let (_, rest) = page.split_once("<!-- permissions -->\n").unwrap();
+    let stands = rest.split_once("<!-- /permissions -->").unwrap().0;
+    let head = "| light | what for | Graph | delegated permissions | roles, any one is enough, least first | without it |\n|---|---|---|---|---|---|\n";
+    let expected = head.to_owned() + &CAPABILITIES.iter().map(row).collect::<String>();
+    assert!(stands == expected, "docs/permissions.md should say, between its marks:\n\n{expected}");
+}
+
+#[test]
+fn every_permission_that_is_asked_for_is_in_the_scripts_that_register_the_app() {
+    let page = fs::read_to_string(at("docs/app-registration.md")).unwrap();
+    let scripts: Vec<&str> =
+        page.split("```").skip(1).step_by(2).filter(|block| block.contains("BitlockerKey")).collect();
+    assert_eq!(scripts.len(), 2);
+    for script in scripts {
+        for permission in CAPABILITIES.iter().flat_map(|capability| capability.permissions) {
+            let first = permission.asks[0];
+            assert!(
+                script.split([' ', '"', '\'', ',', '\n']).any(|word| word == first),
+                "{first} is not in:\n{script}"
+            );
+        }
+    }
 }
 
 #[test]

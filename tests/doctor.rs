@@ -144,7 +144,7 @@ fn a_host_where_nothing_answers_is_named_and_the_other_one_is_well() {
     assert_check(&report, "dns.graph", "well", "127.0.0.1");
     assert_check(&report, "connect.graph", "fix", "nothing answers there");
     assert_check(&report, "connect.authority", "well", "");
-    assert_check(&report, "discovery", "fix", "as the Graph host of this cloud");
+    assert_check(&report, "discovery", "fix", "and the settings say");
 }
 
 #[test]

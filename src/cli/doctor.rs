@@ -68,22 +68,20 @@ fn setup(overrides: &Overrides) -> (Setup, bool) {
     let loaded = Settings::load(overrides);
     let found = Paths::find(overrides.home.as_deref());
     let config = found.as_ref().map(|paths| paths.config.clone()).unwrap_or_default();
-    let refused = match (&loaded, &policy_alone) {
+    let (refused, mend) = match (&loaded, &policy_alone) {
         // A policy that is refused by itself is no fault of the configuration.
-        (Err(error), Ok(_)) => Some(error.to_string()),
-        _ => None,
+        (Err(error), Ok(_)) => said(error),
+        _ => (None, None),
     };
     let settings = loaded.or_else(|_| Settings::load_without_policy(overrides));
     // A profile has a folder of its own.
     let found = settings.as_ref().map(|settings| settings.paths.clone()).or(found);
+    let (policy_refused, policy_mend) = policy_alone.as_ref().err().map_or((None, None), said);
     let setup = Setup {
-        config: FileSeen { is_there: config.exists(), path: config, refused },
+        config: FileSeen { is_there: config.exists(), path: config, refused, mend },
         digest: settings.as_ref().ok().map(|settings| settings.policy.digest()),
-        policy: FileSeen {
-            is_there: machine.exists(),
-            path: machine,
-            refused: policy_alone.err().map(|e| e.to_string()),
-        },
+        policy: FileSeen { is_there: machine.exists(), path: machine, refused: policy_refused, mend: policy_mend },
+        profile: settings.as_ref().ok().filter(|settings| settings.profiles.len() > 1).map(|s| s.profile.clone()),
         connection: match &settings {
             Ok(settings) => settings.connection.clone().ok_or(NoConnection::NoTenant),
             Err(_) => Err(NoConnection::Unreadable),
@@ -93,6 +91,12 @@ fn setup(overrides: &Overrides) -> (Setup, bool) {
         terminal: None,
     };
     (setup, overrides.ascii || settings.is_ok_and(|settings| settings.screen.ascii))
+}
+
+/// An error's words, and the command that mends it.
+fn said(error: &ConfigError) -> (Option<String>, Option<String>) {
+    let mend = if let ConfigError::Untrusted { mend, .. } = error { Some(mend.clone()) } else { None };
+    (Some(error.to_string()), mend)
 }
 
 fn places(found: Result<Paths, ConfigError>) -> Places {

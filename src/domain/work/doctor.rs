@@ -154,6 +154,8 @@ pub struct Setup {
     /// The machine-wide policy, and the digest of the effective one.
     pub policy: FileSeen,
     pub digest: Option<String>,
+    /// The profile's name; `None` where it is the only one.
+    pub profile: Option<String>,
     /// Which tenant through which hosts, or why that is not known.
     pub connection: Result<Connection, NoConnection>,
     pub places: Places,
@@ -169,6 +171,8 @@ pub struct FileSeen {
     pub is_there: bool,
     /// Why it cannot be used, in the words of whoever read it.
     pub refused: Option<String>,
+    /// What mends that, where it is one command.
+    pub mend: Option<String>,
 }
 
 /// Why no host can be asked.

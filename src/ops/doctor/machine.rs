@@ -12,10 +12,10 @@ use crate::{
 /// The desk needs this much, in columns and rows.
 const LEAST: (u16, u16) = (80, 24);
 const TERMINAL: [(&str, &str); 4] = [
-    ("terminal.size", "terminal, size"),
-    ("terminal.colours", "terminal, colours"),
-    ("terminal.utf8", "terminal, letters"),
-    ("terminal.focus", "terminal, focus"),
+    ("terminal.size", "terminal size"),
+    ("terminal.colours", "terminal colours"),
+    ("terminal.utf8", "terminal letters"),
+    ("terminal.focus", "terminal focus"),
 ];
 
 pub(super) async fn examine(terminal: Option<TerminalSeen>) -> Vec<Check> {
@@ -30,10 +30,10 @@ pub(super) async fn examine(terminal: Option<TerminalSeen>) -> Vec<Check> {
             "Stdout is no terminal here. Run `keydesk doctor` in the window you will work in.",
         )),
         Some(seen) => checks.extend([
-            Check::new("terminal.size", "terminal, size", size(seen.size)),
-            Check::new("terminal.colours", "terminal, colours", colours(seen.colours)),
-            Check::new("terminal.utf8", "terminal, letters", letters(seen.utf8)),
-            Check::new("terminal.focus", "terminal, focus", focus(seen.focus)),
+            Check::new("terminal.size", "terminal size", size(seen.size)),
+            Check::new("terminal.colours", "terminal colours", colours(seen.colours)),
+            Check::new("terminal.utf8", "terminal letters", letters(seen.utf8)),
+            Check::new("terminal.focus", "terminal focus", focus(seen.focus)),
         ]),
     }
     checks

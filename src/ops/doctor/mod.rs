@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// No check takes longer.
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Looks at everything.
 pub async fn examine(setup: Setup) -> Report {

@@ -44,31 +44,25 @@ pub(super) async fn examine(connection: &Result<Connection, NoConnection>) -> Ve
 
 /// A client that tries once and gives up in seconds.
 pub(super) fn quick() -> Http {
-    let whole = super::LIMIT.mul_f64(0.6);
-    Http::new(Limits { connect: whole / 2, whole, patience: Duration::ZERO, ..Limits::default() })
+    let limit = super::LIMIT;
+    Http::new(Limits { connect: limit / 2, whole: limit, patience: Duration::ZERO, ..Limits::default() })
 }
 
 async fn discovery(connection: &Connection) -> Finding {
     match discovered(&quick(), connection).await {
-        Ok(said) => judge(&said, connection),
+        Ok(Discovered { graph_host: Some(named) }) => {
+            Finding::well(format!("It fits the authority, and names {named} as its Graph host."))
+        }
+        Ok(Discovered { graph_host: None }) => {
+            Finding::well("It fits the authority. It names no Graph host to compare with.")
+        }
         Err(SignInError::Unreachable(error)) => {
             Finding::fix(format!("It cannot be read: {error}")).by(Who::NetworkTeam, host::LET_THROUGH)
+        }
+        Err(SignInError::Refused(refusal)) if !refusal.next.is_empty() => {
+            Finding::fix(refusal.happened).by(Who::You, refusal.next)
         }
         Err(error) => Finding::fix(error.to_string())
             .by(Who::You, "Compare tenant and authority in the settings with what your Entra administrator gave you."),
     }
-}
-
-/// Whether the cloud that signs people in names the Graph host that is configured.
-fn judge(said: &Discovered, connection: &Connection) -> Finding {
-    let host = connection.graph.host_str().unwrap_or_default();
-    let configured = connection.graph.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let Some(named) = said.graph_host.as_deref() else {
-        return Finding::well("It fits the authority. It names no Graph host to compare with.");
-    };
-    if named.eq_ignore_ascii_case(&configured) {
-        return Finding::well(format!("It fits the authority, and names {named} as its Graph host."));
-    }
-    Finding::fix(format!("It names {named} as the Graph host of this cloud, and {configured} is configured."))
-        .by(Who::You, "Choose the right cloud in the settings, or set graph to that host. See docs/network.md.")
 }

@@ -8,7 +8,7 @@ use crate::domain::{
 pub(super) fn examine(setup: &Setup) -> Vec<Check> {
     vec![
         Check::new("config.file", "configuration", config(setup)),
-        Check::new("config.tenant", "tenant and app", tenant(&setup.connection)),
+        Check::new("config.tenant", "tenant and app", tenant(&setup.connection, setup.profile.as_deref())),
         Check::new("policy", "policy", policy(setup)),
     ]
 }
@@ -23,10 +23,11 @@ fn config(setup: &Setup) -> Finding {
     }
 }
 
-fn tenant(connection: &Result<Connection, NoConnection>) -> Finding {
+fn tenant(connection: &Result<Connection, NoConnection>, profile: Option<&str>) -> Finding {
+    let tenant = profile.map_or_else(|| "Tenant".to_owned(), |name| format!("Profile {name}: tenant"));
     match connection {
         Ok(connection) => Finding::well(format!(
-            "Tenant {}, app {}, cloud {}: sign-in at {}, Graph at {}.",
+            "{tenant} {}, app {}, cloud {}: sign-in at {}, Graph at {}.",
             connection.tenant,
             connection.client_id,
             Cloud::of(connection).word(),
@@ -45,7 +46,7 @@ fn policy(setup: &Setup) -> Finding {
     let path = setup.policy.path.display();
     match (&setup.policy.refused, &setup.digest) {
         (Some(said), _) => Finding::fix(format!("It is refused, so keydesk does not start: {}", said.trim()))
-            .by(Who::MachineAdministrator, format!("Correct {path}, and let only administrators write it.")),
+            .by(Who::MachineAdministrator, setup.policy.mend.clone().unwrap_or_else(|| format!("Correct {path}."))),
         (None, Some(digest)) if setup.policy.is_there => Finding::well(format!("{path}; in force: {digest}")),
         (None, Some(digest)) => {
             Finding::well(format!("The one keydesk ships with, for there is none at {path}; in force: {digest}"))
@@ -60,14 +61,14 @@ mod tests {
     use crate::domain::work::doctor::{FileSeen, Grade, Places};
 
     fn seen(path: &str, refused: Option<&str>) -> FileSeen {
-        FileSeen { path: path.into(), is_there: true, refused: refused.map(ToOwned::to_owned) }
+        FileSeen { path: path.into(), is_there: true, refused: refused.map(ToOwned::to_owned), mend: None }
     }
 
     fn setup(config: FileSeen, policy: FileSeen, digest: Option<&str>) -> Setup {
         let nowhere = Places { state: "/s".into(), refused: None, ledger: "/s/l".into(), instances: "/s/i".into() };
         let digest = digest.map(ToOwned::to_owned);
         let connection = Err(NoConnection::NoTenant);
-        Setup { config, policy, digest, connection, places: nowhere, remembers: true, terminal: None }
+        Setup { config, policy, digest, profile: None, connection, places: nowhere, remembers: true, terminal: None }
     }
 
     #[test]
