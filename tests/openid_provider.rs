@@ -1,4 +1,4 @@
-//! Signing in at an OpenID provider that nobody here wrote: npm's `oidc-provider`, with its own paths, no interval, `access_denied` for a
+//! Signing in at an `OpenID` provider that nobody here wrote: npm's `oidc-provider`, with its own paths, no interval, `access_denied` for a
 //! denial, and refresh tokens that rotate and end the session when an old one comes back.
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
