@@ -63,6 +63,14 @@ pub struct Seat {
     pub index: Arc<Index>,
 }
 
+impl Seat {
+    /// The same, for what runs behind the desk: its requests leave the way to what a technician waits for.
+    #[must_use]
+    pub fn behind(self) -> Self {
+        Self { graph: self.graph.behind(), ..self }
+    }
+}
+
 /// The demo's callers, in turn.
 pub type Callers = Box<dyn FnMut() -> Option<IncomingCaller> + Send>;
 
@@ -114,7 +122,7 @@ impl From<DeskError> for Failure {
     fn from(error: DeskError) -> Self {
         match error {
             DeskError::Store(error) => error.into(),
-            DeskError::Config(error) => Self::new(Kind::Usage, error.to_string()),
+            DeskError::Config(error) => error.into(),
             other => Self::new(Kind::Failed, other.to_string()),
         }
     }

@@ -417,7 +417,7 @@ async fn a_device_opens_with_its_duplicates_judged_and_its_keys_in_order() {
     let desk = desk(&tenant, home.path()).await;
     let found = key(&desk, PREFIX);
     let request = open_device::Request { device: found.key.device, asked: Some(found.key.id) };
-    let card = ops::open_device::open_device(&desk, request).await.unwrap();
+    let card = ops::open_device::open_device(&desk, request, &Asking::quietly()).await.unwrap();
     assert_eq!(card.keys.len(), 3);
     assert_eq!(card.keys[0].id.short(), PREFIX);
     assert_eq!(card.duplicates.len(), 2);
@@ -439,14 +439,14 @@ async fn a_device_opens_although_duplicates_and_intune_cannot_be_asked_and_the_c
     };
 
     refuse("displayName eq", 0, 1);
-    let card = ops::open_device::open_device(&desk, request()).await.unwrap();
+    let card = ops::open_device::open_device(&desk, request(), &Asking::quietly()).await.unwrap();
     let verdict = card.verdict.unwrap();
     assert_eq!(verdict.sentence, "Not clear: other objects with this name could not be looked for.");
 
     // The device's own keys are listed, its duplicates' are not.
     refuse("recoveryKeys", 1, 2);
     refuse("managedDevices", 0, 3);
-    let card = ops::open_device::open_device(&desk, request()).await.unwrap();
+    let card = ops::open_device::open_device(&desk, request(), &Asking::quietly()).await.unwrap();
     assert_eq!(card.knowledge(), Knowledge::NotAsked);
     assert!(card.duplicates.iter().all(|duplicate| duplicate.keys.is_none()), "{:#?}", card.duplicates);
     let verdict = card.verdict.unwrap();
@@ -463,11 +463,11 @@ async fn names_serials_users_and_whole_guids_are_found_without_an_index() {
         [("HVC-LT-0207", "HVC-LT-0207"), ("2HN8V", "HVC-LT-0207"), ("mara.voss@harborview.example", "HVC-LT-0421")]
     {
         let query = keydesk::domain::query::Query::read(typed);
-        let found = ops::find::look_up(&desk, &find::LookUp { query }).await.unwrap();
+        let found = ops::find::look_up(&desk, &find::LookUp { query }, &Asking::quietly()).await.unwrap();
         assert!(found.devices.iter().any(|hit| hit.device.name.raw() == expected), "{typed}: {found:#?}");
     }
     let query = keydesk::domain::query::Query::read(&id);
-    let found = ops::find::look_up(&desk, &find::LookUp { query }).await.unwrap();
+    let found = ops::find::look_up(&desk, &find::LookUp { query }, &Asking::quietly()).await.unwrap();
     assert_eq!(found.one_key().unwrap().place.words(), "newest of 3");
 }
 

@@ -281,7 +281,7 @@ async fn someone_without_a_role_is_refused_in_words_that_name_both_causes() {
     assert!(matches!(&error, GraphError::Forbidden { code, .. } if code == "authorization_error"), "{error:?}");
     let error = desk.graph.reveal(key, DisclosureId::new()).await.unwrap_err();
     assert!(matches!(&error, RevealError::Refused { status: Some(403), .. }), "{error:?}");
-    assert!(error.to_string().contains("role") && error.request_id().is_some());
+    assert!(error.to_string().contains("role") && error.report().unwrap().request_id.is_some());
     assert!(matches!(desk.session.lights().of(Feature::Reveal), Light::No(_)));
 }
 

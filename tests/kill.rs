@@ -20,13 +20,14 @@ use common::{
 };
 use jiff::Timestamp;
 use keydesk::{
-    config::{Paths, Settings, policy, settings::Screen},
+    config::{DEFAULT_PROFILE, Paths, Settings, policy, settings::Screen},
     desk::{Clock, Desk},
     domain::{
         call::DisclosureId,
         connection::{Connection, read_host},
         debt::{DebtId, DebtState, RotationId, Target},
         event::{Event, Row},
+        work::sign_in::Ways,
     },
     ops::{self, Asking},
     store::Ledger,
@@ -339,6 +340,9 @@ impl Tenant {
     async fn desk(&self, home: &Path) -> Arc<Desk> {
         let settings = Settings {
             paths: Paths::find(Some(home)).unwrap(),
+            profile: DEFAULT_PROFILE.into(),
+            profiles: Vec::new(),
+            ways: Ways::Ask,
             connection: Some(Connection {
                 authority: read_host(&self.connection.authority).unwrap(),
                 graph: read_host(&self.connection.graph).unwrap(),

@@ -76,7 +76,7 @@ impl Find {
             found = ops::find::find(desk, &Request { query: query.clone(), limit: LISTED })?;
         }
         if found.keys.is_empty() {
-            found = ops::find::look_up(desk, &LookUp { query }).await?;
+            found = ops::find::look_up(desk, &LookUp { query }, &seat::prompting()).await?;
         }
         if found.is_empty() {
             return Err(Failure::new(Kind::NotFound, "No key and no device was found.")

@@ -54,7 +54,7 @@ impl Keys {
             Ok(id) => id,
             Err(_) => seat::one_device(desk, &self.device).await?.device.id,
         };
-        let card = ops::open_device::open_device(desk, Request { device, asked: None }).await?;
+        let card = ops::open_device::open_device(desk, Request { device, asked: None }, &seat::prompting()).await?;
         if self.json { print_json(&card) } else { print(&card, &desk.zone) }
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// What went wrong, on stderr: what happened, what it means, what to do, Microsoft's id.
+/// What went wrong, on stderr: what happened, what it means, what to do, and one line for a Microsoft ticket.
 pub(super) fn failure(failure: &Failure) {
     note(&format!("keydesk: {}", failure.happened));
     for line in [&failure.means, &failure.next] {
@@ -59,8 +59,8 @@ pub(super) fn failure(failure: &Failure) {
             note(&format!("  {line}"));
         }
     }
-    if let Some(id) = &failure.request_id {
-        note(&format!("  (request {id})"));
+    if let Some(report) = &failure.report {
+        note(&format!("  For Microsoft: {report}"));
     }
 }
 

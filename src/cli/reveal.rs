@@ -95,7 +95,7 @@ impl Reveal {
     async fn reveal(&self, desk: &Desk) -> Result<(), Failure> {
         let key = find_key(desk, &self.key_id).await?;
         let request = open_device::Request { device: key.device, asked: Some(key.id) };
-        let card = ops::open_device::open_device(desk, request).await?;
+        let card = ops::open_device::open_device(desk, request, &seat::prompting()).await?;
         let verify = self.compare(desk, &card)?;
         let call = open_call(desk, &key, &card).await?;
         let result = self.disclose(desk, &call, Verify { call: call.id, ..verify }).await;

@@ -99,7 +99,7 @@ pub(super) fn prompting() -> Asking {
 /// The one device meant by a name, serial, user or GUID; a failure that lists them when it is not one.
 pub(super) async fn one_device(seat_of: &Desk, text: &str) -> Result<DeviceMatch, Failure> {
     let query = Query::read(text);
-    let found = ops::find::look_up(seat_of, &crate::domain::work::find::LookUp { query }).await?;
+    let found = ops::find::look_up(seat_of, &crate::domain::work::find::LookUp { query }, &prompting()).await?;
     let exact: Vec<&DeviceMatch> =
         found.devices.iter().filter(|hit| hit.device.name.raw().eq_ignore_ascii_case(text.trim())).collect();
     let candidates = if exact.is_empty() { found.devices.iter().collect() } else { exact };

@@ -1,6 +1,9 @@
 //! The connection and the look: flags over environment over file over defaults.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
@@ -8,26 +11,29 @@ use super::{
     ConfigError,
     paths::{self, Paths},
     policy::{self, PolicyFile},
+    profile::{self, Name, Profile, Profiles},
+    written::{Host, Word},
 };
 use crate::domain::{
-    connection::{Connection, read_host},
+    connection::{Cloud, Connection},
     policy::Policy,
+    work::sign_in::Ways,
 };
 
 /// A commented configuration file; `keydesk config template` prints it.
 pub const TEMPLATE: &str = include_str!("../../assets/config.toml");
 
-const GLOBAL_AUTHORITY: &str = "https://login.microsoftonline.com";
-const GLOBAL_GRAPH: &str = "https://graph.microsoft.com";
-
 /// `config.toml`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct File {
-    authority: Option<String>,
-    graph: Option<String>,
-    tenant: Option<String>,
+    tenant: String,
     client_id: Option<String>,
+    cloud: Option<Word<Cloud>>,
+    authority: Option<Host>,
+    graph: Option<Host>,
+    sign_in: Option<Word<Ways>>,
+    profile: BTreeMap<Name, profile::Lines>,
     screen: Screen,
     policy: Option<PolicyFile>,
 }
@@ -57,6 +63,8 @@ pub enum Theme {
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     pub home: Option<PathBuf>,
+    /// Which tenant of the file's; the other lines of a connection are then the file's too.
+    pub profile: Option<String>,
     pub authority: Option<String>,
     pub graph: Option<String>,
     pub tenant: Option<String>,
@@ -68,68 +76,135 @@ pub struct Overrides {
 /// Everything a desk is built from.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Of the profile.
     pub paths: Paths,
+    /// The profile's name: `default`, or that of a `[profile.NAME]`.
+    pub profile: String,
+    /// All that can be switched to, this one included, `default` first.
+    pub profiles: Vec<Profile>,
     /// `None` until a tenant is configured: the ledger can be read without one.
     pub connection: Option<Connection>,
+    /// The ways of signing in that are offered.
+    pub ways: Ways,
     pub policy: Policy,
     pub screen: Screen,
     /// Whether a session may outlive the program, in the system's own store.
     pub remembers: bool,
 }
 
-impl Settings {
-    /// Reads the files named by `overrides.home` or the platform's folders.
-    pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
-        let paths = Paths::find(overrides.home.as_deref())?;
-        Self::load_from(paths, overrides, &paths::machine_policy())
+impl Overrides {
+    /// The flags that say something of a connection.
+    pub(super) fn connection(&self) -> Vec<&'static str> {
+        let said = [
+            ("--tenant", &self.tenant),
+            ("--client-id", &self.client_id),
+            ("--authority", &self.authority),
+            ("--graph", &self.graph),
+        ];
+        let is_given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        said.into_iter().filter(|(_, text)| is_given(text)).map(|(flag, _)| flag).collect()
+    }
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => return Err(ConfigError::Read { path: path.into(), source }),
+        };
+        toml::from_str(&text).map_err(|error| ConfigError::syntax(path, &error))
     }
 
-    fn load_from(paths: Paths, overrides: &Overrides, machine_policy: &Path) -> Result<Self, ConfigError> {
-        let file = read_file(&paths.config)?;
-        let user = file.policy.as_ref().map(|lines| (paths.config.as_path(), lines));
-        let policy = policy::effective(Some(machine_policy), user)?;
-        let connection = connection(&file, overrides)?;
-        let mut screen = file.screen;
-        screen.theme = overrides.theme.unwrap_or(screen.theme);
-        screen.ascii |= overrides.ascii;
-        if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
-            screen.theme = Theme::Mono;
+    /// The `[policy]` table, with the file it stands in.
+    fn policy<'a>(&'a self, path: &'a Path) -> Option<(&'a Path, &'a PolicyFile)> {
+        self.policy.as_ref().map(|lines| (path, lines))
+    }
+
+    fn screen(&self, overrides: &Overrides) -> Screen {
+        let is_mono = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let theme = overrides.theme.unwrap_or(self.screen.theme);
+        Screen { theme: if is_mono { Theme::Mono } else { theme }, ascii: self.screen.ascii || overrides.ascii }
+    }
+
+    fn profiles(&self) -> Profiles {
+        let default = profile::Lines {
+            label: None,
+            tenant: self.tenant.clone(),
+            client_id: self.client_id.clone(),
+            cloud: self.cloud,
+            authority: self.authority.clone(),
+            graph: self.graph.clone(),
+            sign_in: self.sign_in,
+        };
+        Profiles { default, named: self.profile.clone() }
+    }
+}
+
+impl Settings {
+    /// Reads the files named by `overrides.home` or the platform's folders.
+    ///
+    /// # Errors
+    /// What the files or flags say cannot be, the policy is not believed, or it does not allow what they ask for.
+    pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
+        Self::load_from(&Paths::find(overrides.home.as_deref())?, overrides, &paths::machine_policy())
+    }
+
+    /// The settings under the shipped policy, for whoever looks into why the machine's is refused. No desk is opened with them.
+    pub fn load_without_policy(overrides: &Overrides) -> Result<Self, ConfigError> {
+        let paths = Paths::find(overrides.home.as_deref())?;
+        let nowhere = paths.state.join("no-policy.toml");
+        Self::load_from(&paths, overrides, &nowhere)
+    }
+
+    fn load_from(paths: &Paths, overrides: &Overrides, machine_policy: &Path) -> Result<Self, ConfigError> {
+        let file = File::read(&paths.config)?;
+        let effective = policy::effective(machine_policy, file.policy(&paths.config))?;
+        let profiles = file.profiles();
+        profiles.refuse_twins(&paths.config)?;
+        let chosen = profiles.choose(overrides)?;
+        if let Some(connection) = &chosen.connection {
+            effective.admit(connection)?;
         }
-        Ok(Self { paths, connection, policy, screen, remembers: true })
+        Ok(Self {
+            paths: paths.profile(&chosen.name),
+            profiles: profiles.list(overrides),
+            profile: chosen.name,
+            connection: chosen.connection,
+            ways: effective.narrow(chosen.ways)?,
+            policy: effective.policy,
+            screen: file.screen(overrides),
+            remembers: true,
+        })
+    }
+
+    /// For the demo: no tenant, and the shipped policy, whatever the organisation's says; its keys are nobody's.
+    pub fn for_demo(overrides: &Overrides) -> Result<Self, ConfigError> {
+        let paths = Paths::find(overrides.home.as_deref())?.demo();
+        let file = File::read(&Paths::find(overrides.home.as_deref())?.config)?;
+        Ok(Self {
+            paths,
+            profile: profile::DEFAULT.into(),
+            profiles: Vec::new(),
+            connection: None,
+            ways: Ways::Ask,
+            policy: policy::with_lines("", "the shipped policy")?,
+            screen: file.screen(overrides),
+            remembers: false,
+        })
+    }
+
+    /// The policy in force with where each line comes from; nothing is connected to.
+    pub fn policy_in_force(overrides: &Overrides) -> Result<policy::Effective, ConfigError> {
+        let paths = Paths::find(overrides.home.as_deref())?;
+        let file = File::read(&paths.config)?;
+        policy::effective(&paths::machine_policy(), file.policy(&paths.config))
     }
 
     /// The connection, or the sentence that tells how to configure one.
     pub fn connection(&self) -> Result<&Connection, ConfigError> {
         self.connection.as_ref().ok_or(ConfigError::NoTenant)
     }
-}
-
-fn read_file(path: &Path) -> Result<File, ConfigError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
-        Err(source) => return Err(ConfigError::Read { path: path.into(), source }),
-    };
-    toml::from_str(&text)
-        .map_err(|e| ConfigError::Syntax { path: path.into(), said: e.to_string().trim_end().to_owned() })
-}
-
-fn connection(file: &File, overrides: &Overrides) -> Result<Option<Connection>, ConfigError> {
-    let pick =
-        |over: &Option<String>, file: &Option<String>| over.clone().or_else(|| file.clone()).filter(|s| !s.is_empty());
-    let tenant = pick(&overrides.tenant, &file.tenant);
-    let client_id = pick(&overrides.client_id, &file.client_id);
-    let (Some(tenant), Some(client_id)) = (tenant, client_id) else { return Ok(None) };
-    let host = |name, over: &Option<String>, file: &Option<String>, default: &str| {
-        let text = pick(over, file).unwrap_or_else(|| default.to_owned());
-        read_host(&text).map_err(|source| ConfigError::Connection { name, source })
-    };
-    Ok(Some(Connection {
-        authority: host("authority", &overrides.authority, &file.authority, GLOBAL_AUTHORITY)?,
-        graph: host("graph", &overrides.graph, &file.graph, GLOBAL_GRAPH)?,
-        tenant,
-        client_id,
-    }))
 }
 
 #[cfg(test)]
@@ -140,7 +215,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("config.toml"), config).unwrap();
         let paths = Paths::find(Some(home.path())).unwrap();
-        Settings::load_from(paths, overrides, &home.path().join("no-policy.toml"))
+        Settings::load_from(&paths, overrides, &home.path().join("no-policy.toml"))
     }
 
     #[test]
@@ -168,12 +243,12 @@ mod tests {
     fn plain_http_elsewhere_is_refused_by_name() {
         let config = "tenant = \"a\"\nclient_id = \"b\"\ngraph = \"http://graph.example\"";
         let said = load(config, &Overrides::default()).unwrap_err().to_string();
-        assert!(said.starts_with("graph: http://graph.example/: plain http"), "{said}");
+        assert!(said.contains("line 3") && said.contains("http://graph.example/: plain http"), "{said}");
     }
 
     #[test]
     fn the_template_is_a_valid_file_that_changes_nothing() {
         let file: File = toml::from_str(TEMPLATE).unwrap();
-        assert!(file.tenant.is_none() && file.policy.is_none());
+        assert!(file.tenant.is_empty() && file.policy.is_none());
     }
 }

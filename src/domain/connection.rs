@@ -17,6 +17,87 @@ pub struct Connection {
     pub client_id: String,
 }
 
+/// Which cloud of Microsoft's a connection belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cloud {
+    Global,
+    /// GCC High, L4.
+    UsGov,
+    /// `DoD`, L5. It signs in where L4 does; only Graph tells them apart.
+    UsGovDod,
+    China,
+    /// Hosts that are none of Microsoft's: the simulation, or an authority behind a gateway.
+    Own,
+}
+
+/// The clouds with their words, authorities (the first is meant when none is named) and Graph. Source: Microsoft's
+/// "National cloud deployments" and "Entra authentication & national clouds".
+const CLOUDS: [(Cloud, &str, &[&str], &str); 4] = [
+    (
+        Cloud::Global,
+        "global",
+        &["https://login.microsoftonline.com", "https://login.microsoft.com", "https://login.windows.net"],
+        "https://graph.microsoft.com",
+    ),
+    (Cloud::UsGov, "us-gov", &["https://login.microsoftonline.us"], "https://graph.microsoft.us"),
+    (Cloud::UsGovDod, "us-gov-dod", &["https://login.microsoftonline.us"], "https://dod-graph.microsoft.us"),
+    (
+        Cloud::China,
+        "china",
+        &["https://login.partner.microsoftonline.cn", "https://login.chinacloudapi.cn"],
+        "https://microsoftgraph.chinacloudapi.cn",
+    ),
+];
+
+impl Cloud {
+    /// Those that have a word in the settings.
+    pub const NAMED: [Self; 4] = [Self::Global, Self::UsGov, Self::UsGovDod, Self::China];
+
+    /// Told by both hosts: where they fit no cloud's pair it is `Own`.
+    pub fn of(connection: &Connection) -> Self {
+        let pair = Self::with_graph(&connection.graph).filter(|cloud| cloud.has_authority(&connection.authority));
+        pair.unwrap_or(Self::Own)
+    }
+
+    /// As the settings write it; `Own` has no word there.
+    pub fn word(self) -> &'static str {
+        self.row().map_or("own", |row| row.1)
+    }
+
+    /// Where to sign in: the first is meant when none is named. None for `Own`.
+    pub fn authorities(self) -> &'static [&'static str] {
+        self.row().map_or(&[], |row| row.2)
+    }
+
+    /// Where Graph is; `None` for `Own`.
+    pub fn graph(self) -> Option<&'static str> {
+        self.row().map(|row| row.3)
+    }
+
+    /// Whether one signs in to this cloud there.
+    pub fn has_authority(self, authority: &Url) -> bool {
+        self.authorities().iter().any(|host| is_host(authority, host))
+    }
+
+    /// The cloud an authority belongs to: the first, where it serves two. `None` for one that is none of Microsoft's.
+    pub fn with_authority(authority: &Url) -> Option<Self> {
+        Self::NAMED.into_iter().find(|cloud| cloud.has_authority(authority))
+    }
+
+    /// The cloud a Graph host belongs to. `None` for one that is none of Microsoft's.
+    pub fn with_graph(graph: &Url) -> Option<Self> {
+        Self::NAMED.into_iter().find(|cloud| cloud.graph().is_some_and(|host| is_host(graph, host)))
+    }
+
+    fn row(self) -> Option<&'static (Self, &'static str, &'static [&'static str], &'static str)> {
+        CLOUDS.iter().find(|row| row.0 == self)
+    }
+}
+
+fn is_host(url: &Url, host: &str) -> bool {
+    Url::parse(host).is_ok_and(|host| host.origin() == url.origin())
+}
+
 /// Why a host cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionError {
@@ -26,6 +107,13 @@ pub enum ConnectionError {
     PlainHttp(Url),
     #[error("{0}: an address needs a host and no user name, query or fragment")]
     Odd(Url),
+    /// What is missing, and the host it does not follow from.
+    #[error("{0} is missing: {1} is none of Microsoft's own addresses, so nothing else follows from it")]
+    Nowhere(&'static str, String),
+    #[error(
+        "{0} and {1} belong to different clouds: with cloud = \"global\", \"us-gov\", \"us-gov-dod\" or \"china\" both follow"
+    )]
+    Clouds(String, String),
 }
 
 impl Connection {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{NoAnswer, wire::Envelope};
+use super::{NoAnswer, wire::refusal};
 use crate::{
+    domain::work::Report,
     http::{Answer, HttpError, was_not_served},
     sign_in::SignInError,
 };
@@ -12,15 +13,15 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
     #[error("Microsoft Graph does not know it.")]
-    NotFound { request_id: Option<String> },
+    NotFound { report: Box<Report> },
     #[error("{}", forbidden_words(.code))]
     Forbidden {
         /// Graph's word for it; may be empty.
         code: String,
-        request_id: Option<String>,
+        report: Box<Report>,
     },
     #[error("Microsoft Graph has too much to do and asks us to wait.")]
-    Throttled { retry_after: Option<Duration>, request_id: Option<String> },
+    Throttled { retry_after: Option<Duration>, report: Box<Report> },
     #[error("{0}")]
     SignIn(SignInError),
     #[error("{error}")]
@@ -30,32 +31,42 @@ pub enum GraphError {
         error: HttpError,
     },
     #[error("Microsoft Graph's answer is of no use: {what}.")]
-    Unexpected { status: Option<u16>, code: String, what: String, request_id: Option<String> },
+    Unexpected { status: Option<u16>, code: String, what: String, report: Option<Box<Report>> },
 }
 
 impl GraphError {
-    /// Microsoft's id of the failed request, for their support.
-    pub fn request_id(&self) -> Option<&str> {
+    /// The failed request, for Microsoft's support.
+    pub fn report(&self) -> Option<&Report> {
         match self {
-            Self::NotFound { request_id }
-            | Self::Forbidden { request_id, .. }
-            | Self::Throttled { request_id, .. }
-            | Self::Unexpected { request_id, .. } => request_id.as_deref(),
-            Self::SignIn(error) => error.request_id(),
-            Self::Unreachable { error, .. } => error.request_id(),
+            Self::NotFound { report } | Self::Forbidden { report, .. } | Self::Throttled { report, .. } => Some(report),
+            Self::Unexpected { report, .. } => report.as_deref(),
+            Self::SignIn(error) => error.report(),
+            Self::Unreachable { error, .. } => error.report(),
         }
     }
 
     /// A refusal, by its status.
     pub(super) fn from_answer(answer: &Answer) -> Self {
-        let Envelope { code, request_id } = Envelope::read(answer);
+        let (report, retry_after) = (Box::new(refusal(answer)), answer.retry_after);
+        let code = report.code.clone();
         match answer.status {
-            403 => Self::Forbidden { code, request_id },
-            404 => Self::NotFound { request_id },
-            429 => Self::Throttled { retry_after: answer.retry_after, request_id },
-            _ if was_not_served(answer) => Self::Throttled { retry_after: answer.retry_after, request_id },
-            status => Self::Unexpected { status: Some(status), what: status_words(status, &code), code, request_id },
+            // A proxy's 404 is no empty list, and its 403 no missing role.
+            401 | 403 | 404 if !report.is_services_own() => Self::not_graphs(report),
+            403 => Self::Forbidden { code, report },
+            404 => Self::NotFound { report },
+            429 => Self::Throttled { retry_after, report },
+            _ if was_not_served(answer) => Self::Throttled { retry_after, report },
+            status => {
+                let what = status_words(&report);
+                Self::Unexpected { status: Some(status), what, code, report: Some(report) }
+            }
         }
+    }
+
+    /// Something on the way to Graph answered in its place.
+    fn not_graphs(report: Box<Report>) -> Self {
+        let (status, what) = (report.status, status_words(&report));
+        Self::Unexpected { status, code: String::new(), what, report: Some(report) }
     }
 
     /// An answer that arrived and cannot be used.
@@ -63,8 +74,8 @@ impl GraphError {
         Self::Unexpected {
             status: Some(answer.status),
             code: String::new(),
-            what: what.to_owned(),
-            request_id: answer.request_id.clone(),
+            what: if is_page(answer) { PAGE.to_owned() } else { what.to_owned() },
+            report: Some(answer.report.clone()),
         }
     }
 }
@@ -84,8 +95,27 @@ pub(super) fn forbidden_words(code: &str) -> String {
     format!("Not allowed{code}: this app lacks a permission, or your account lacks a role that covers this device.")
 }
 
-pub(super) fn status_words(status: u16, code: &str) -> String {
-    if code.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}, {code}") }
+/// What a page instead of an answer means.
+const PAGE: &str = "a web page came instead, as from a proxy or a network that wants a sign-in of its own";
+
+/// Whether this is a page for people.
+fn is_page(answer: &Answer) -> bool {
+    answer.body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
+}
+
+/// Status and code, and whether the service itself said so.
+fn status_words(report: &Report) -> String {
+    let said = [report.status.map(|status| format!("HTTP {status}")), Some(report.code.clone())];
+    let said: Vec<String> = said.into_iter().flatten().filter(|word| !word.is_empty()).collect();
+    let who =
+        if report.is_services_own() { "" } else { ", and not in Microsoft's own words: a proxy may have answered" };
+    format!("{}{who}", said.join(", "))
+}
+
+/// Whether this refusal says for certain that nothing was done. Time-outs say nothing, nor does whoever stands between.
+fn is_certain(answer: &Answer, report: &Report) -> bool {
+    let refused = matches!(answer.status, 300..=407 | 409..=499);
+    (refused && report.is_services_own()) || was_not_served(answer)
 }
 
 /// Why no recovery password came back.
@@ -99,40 +129,42 @@ pub enum RevealError {
         code: String,
         /// What it means, in a sentence of ours.
         words: String,
-        request_id: Option<String>,
+        report: Option<Box<Report>>,
     },
     /// Nobody can say: Entra may have recorded a read.
     #[error("It is not known whether Entra handed out the key: {why}.")]
-    Unknown { why: String, request_id: Option<String> },
+    Unknown { why: String, report: Box<Report> },
     /// Success, and no key in it. Entra may have recorded a read.
     #[error("Entra answered without the key.")]
-    WithoutKey { status: u16, request_id: Option<String> },
+    WithoutKey { status: u16, report: Box<Report> },
     /// Certainly nothing was handed out: there is no token.
     #[error("{0}")]
     SignIn(SignInError),
 }
 
 impl RevealError {
-    pub fn request_id(&self) -> Option<&str> {
+    /// The failed request, for Microsoft's support.
+    pub fn report(&self) -> Option<&Report> {
         match self {
-            Self::Refused { request_id, .. }
-            | Self::Unknown { request_id, .. }
-            | Self::WithoutKey { request_id, .. } => request_id.as_deref(),
-            Self::SignIn(error) => error.request_id(),
+            Self::Refused { report, .. } => report.as_deref(),
+            Self::Unknown { report, .. } | Self::WithoutKey { report, .. } => Some(report),
+            Self::SignIn(error) => error.report(),
         }
     }
 
     pub(super) fn from_answer(answer: &Answer) -> Self {
-        let Envelope { code, request_id } = Envelope::read(answer);
-        let status = answer.status;
+        let report = Box::new(refusal(answer));
+        let (status, code) = (answer.status, report.code.clone());
+        if !is_certain(answer, &report) {
+            return Self::Unknown { why: status_words(&report), report };
+        }
         let words = match status {
             403 => forbidden_words(&code),
             404 => "it is not in Entra any more.".into(),
-            429 | 503 if was_not_served(answer) => "it has too much to do. Nothing was read; try again shortly.".into(),
-            300..500 => format!("{}.", status_words(status, &code)),
-            _ => return Self::Unknown { why: status_words(status, &code), request_id },
+            429 | 503 => "it has too much to do. Nothing was read; try again shortly.".into(),
+            _ => format!("{}.", status_words(&report)),
         };
-        Self::Refused { status: Some(status), code, words, request_id }
+        Self::Refused { status: Some(status), code, words, report: Some(report) }
     }
 }
 
@@ -140,12 +172,12 @@ impl From<NoAnswer> for RevealError {
     fn from(error: NoAnswer) -> Self {
         match error {
             NoAnswer::SignIn(error) => Self::SignIn(error),
-            NoAnswer::Http(error) if error.certainly_not_sent() => {
-                Self::Refused { status: None, code: String::new(), words: error.to_string(), request_id: None }
+            NoAnswer::Http(HttpError::Uncertain { host, why, report }) => {
+                Self::Unknown { why: format!("{host} {why}"), report }
             }
             NoAnswer::Http(error) => {
-                let request_id = error.request_id().map(ToOwned::to_owned);
-                Self::Unknown { why: error.to_string().trim_end_matches('.').to_owned(), request_id }
+                let report = error.report().cloned().map(Box::new);
+                Self::Refused { status: None, code: String::new(), words: error.to_string(), report }
             }
         }
     }
@@ -155,39 +187,38 @@ impl From<NoAnswer> for RevealError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RotateError {
     /// Certainly not begun.
-    #[error("Intune refused: {}.", status_words(*.status, .code))]
-    Refused { status: u16, code: String, request_id: Option<String> },
+    #[error("Intune refused: {}.", status_words(.report))]
+    Refused { status: u16, code: String, report: Box<Report> },
     /// Certainly not begun: Intune has too much to do.
     #[error("Intune asks us to wait.")]
-    NotServed { retry_after: Option<Duration>, request_id: Option<String> },
+    NotServed { retry_after: Option<Duration>, report: Box<Report> },
     /// Certainly never arrived.
     #[error("Not sent: {why}")]
-    NotSent { why: String },
+    NotSent { why: String, report: Option<Box<Report>> },
     /// It may have begun: look before sending again.
     #[error("It is not known whether Intune took the request: {why}.")]
-    Uncertain { why: String, request_id: Option<String> },
+    Uncertain { why: String, report: Option<Box<Report>> },
     /// Certainly not begun: there is no token.
     #[error("{0}")]
     SignIn(SignInError),
 }
 
 impl RotateError {
-    pub fn request_id(&self) -> Option<&str> {
+    /// The failed request, for Microsoft's support.
+    pub fn report(&self) -> Option<&Report> {
         match self {
-            Self::Refused { request_id, .. }
-            | Self::NotServed { request_id, .. }
-            | Self::Uncertain { request_id, .. } => request_id.as_deref(),
-            Self::NotSent { .. } => None,
-            Self::SignIn(error) => error.request_id(),
+            Self::Refused { report, .. } | Self::NotServed { report, .. } => Some(report),
+            Self::NotSent { report, .. } | Self::Uncertain { report, .. } => report.as_deref(),
+            Self::SignIn(error) => error.report(),
         }
     }
 
     pub(super) fn from_answer(answer: &Answer) -> Self {
-        let Envelope { code, request_id } = Envelope::read(answer);
+        let (report, retry_after) = (Box::new(refusal(answer)), answer.retry_after);
         match answer.status {
-            _ if was_not_served(answer) => Self::NotServed { retry_after: answer.retry_after, request_id },
-            status if (300..500).contains(&status) => Self::Refused { status, code, request_id },
-            status => Self::Uncertain { why: status_words(status, &code), request_id },
+            _ if !is_certain(answer, &report) => Self::Uncertain { why: status_words(&report), report: Some(report) },
+            429 | 503 => Self::NotServed { retry_after, report },
+            status => Self::Refused { status, code: report.code.clone(), report },
         }
     }
 }
@@ -196,10 +227,11 @@ impl From<NoAnswer> for RotateError {
     fn from(error: NoAnswer) -> Self {
         match error {
             NoAnswer::SignIn(error) => Self::SignIn(error),
-            NoAnswer::Http(error) if error.certainly_not_sent() => Self::NotSent { why: error.to_string() },
+            NoAnswer::Http(HttpError::Uncertain { host, why, report }) => {
+                Self::Uncertain { why: format!("{host} {why}"), report: Some(report) }
+            }
             NoAnswer::Http(error) => {
-                let request_id = error.request_id().map(ToOwned::to_owned);
-                Self::Uncertain { why: error.to_string().trim_end_matches('.').to_owned(), request_id }
+                Self::NotSent { why: error.to_string(), report: error.report().cloned().map(Box::new) }
             }
         }
     }

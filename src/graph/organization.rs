@@ -32,7 +32,7 @@ impl Graph {
                 status: None,
                 code: String::new(),
                 what: "nothing says which tenant this is".into(),
-                request_id: None,
+                report: None,
             }
         })
     }

@@ -100,7 +100,7 @@ impl Graph {
             status: None,
             code: String::new(),
             what: what.to_owned(),
-            request_id: None,
+            report: None,
         };
         let url = Url::parse(&link.0).map_err(|_| stray("its link to the next page is no address"))?;
         if url.origin() != self.base.origin() || !url.username().is_empty() || url.password().is_some() {
@@ -111,7 +111,7 @@ impl Graph {
 }
 
 fn endless() -> GraphError {
-    GraphError::Unexpected { status: None, code: String::new(), what: "its list does not end".into(), request_id: None }
+    GraphError::Unexpected { status: None, code: String::new(), what: "its list does not end".into(), report: None }
 }
 
 /// The fields to ask for, as `$select` wants them.

@@ -154,8 +154,7 @@ impl Graph {
 }
 
 fn read_secret(answer: &Answer, asked: KeyId) -> Result<Revealed, RevealError> {
-    let request_id = answer.request_id.clone();
-    let unknown = |why: &str| RevealError::Unknown { why: why.to_owned(), request_id: request_id.clone() };
+    let unknown = |why: &str| RevealError::Unknown { why: why.to_owned(), report: answer.report.clone() };
     let secret: Secret = serde_json::from_slice(&answer.body).map_err(|_| unknown("its answer cannot be read"))?;
     let Inner { id, key } = match secret.value {
         Some(inner) if secret.key.is_none() => inner,
@@ -165,8 +164,11 @@ fn read_secret(answer: &Answer, asked: KeyId) -> Result<Revealed, RevealError> {
         return Err(unknown("it answered with another key than the one asked for"));
     }
     match key.filter(|key| !key.expose_secret().trim().is_empty()) {
-        Some(key) => Ok(Revealed { password: RecoveryPassword::read(&key), request_id, status: answer.status }),
-        None => Err(RevealError::WithoutKey { status: answer.status, request_id }),
+        Some(key) => {
+            let (request_id, status) = (answer.request_id.clone(), answer.status);
+            Ok(Revealed { password: RecoveryPassword::read(&key), request_id, status })
+        }
+        None => Err(RevealError::WithoutKey { status: answer.status, report: answer.report.clone() }),
     }
 }
 
@@ -184,15 +186,7 @@ mod tests {
     }
 
     fn answer(body: &str) -> Answer {
-        Answer {
-            status: 200,
-            request_id: Some("r-1".into()),
-            client_request_id: None,
-            date: None,
-            retry_after: None,
-            challenge: None,
-            body: Zeroizing::new(body.as_bytes().to_vec()),
-        }
+        Answer::of_test(200, body)
     }
 
     #[rstest]

@@ -189,7 +189,7 @@ async fn refusals_are_told_apart_by_status_and_never_quote_the_message() {
     .await;
     let forbidden = graph.keys_page(None).await.unwrap_err();
     assert!(matches!(&forbidden, GraphError::Forbidden { code, .. } if code == "authorization_error"));
-    assert_eq!(forbidden.request_id(), Some("r-7"));
+    assert_eq!(forbidden.report().unwrap().request_id.as_deref(), Some("r-7"));
     assert!(forbidden.to_string().contains("permission") && forbidden.to_string().contains("role"), "{forbidden}");
     assert!(matches!(graph.session().lights().of(Feature::List), Light::No(_)));
     let errors = [
@@ -275,7 +275,7 @@ async fn a_disclosure_that_was_refused_is_certainly_refused(#[case] status: u16)
     let error = graph.reveal(key_id(), DisclosureId::new()).await.unwrap_err();
     assert!(matches!(&error, RevealError::Refused { status: Some(said), .. } if *said == status), "{error:?}");
     assert!(!error.to_string().contains("never shown"));
-    assert_eq!((graph_requests(&server).len(), error.request_id()), (1, Some("r-7")));
+    assert_eq!((graph_requests(&server).len(), error.report().unwrap().request_id.as_deref()), (1, Some("r-7")));
 }
 
 #[tokio::test]

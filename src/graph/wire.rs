@@ -12,7 +12,10 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    domain::foreign::{Foreign, printable},
+    domain::{
+        foreign::{Foreign, printable},
+        work::Report,
+    },
     http::{Answer, read_id},
 };
 
@@ -119,24 +122,15 @@ where
     Option::<Vec<T>>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// What is used of Graph's error body; the message is not.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Envelope {
-    /// Fit for a screen; may be empty.
-    pub code: String,
-    pub request_id: Option<String>,
-}
-
-impl Envelope {
-    /// Whatever the body is: JSON, a proxy's page, nothing.
-    pub fn read(answer: &Answer) -> Self {
-        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let error = &body["error"];
-        let code = error["code"].as_str().or(error.as_str()).unwrap_or_default();
-        let inner = ["innerError", "innererror"].map(|name| error[name]["request-id"].as_str());
-        let request_id = answer.request_id.clone().or_else(|| inner.into_iter().flatten().find_map(read_id));
-        Self { code: printable(code).chars().take(LONGEST_CODE).collect(), request_id }
-    }
+/// What is used of a refusal, whatever its body is: Graph's JSON, a proxy's page, nothing. The code may be empty and is fit for a
+/// screen; the message is not used.
+pub(super) fn refusal(answer: &Answer) -> Report {
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let error = &body["error"];
+    let code = error["code"].as_str().or(error.as_str()).unwrap_or_default();
+    let inner = ["innerError", "innererror"].map(|name| error[name]["request-id"].as_str());
+    let request_id = answer.request_id.clone().or_else(|| inner.into_iter().flatten().find_map(read_id));
+    Report { code: printable(code).chars().take(LONGEST_CODE).collect(), request_id, ..(*answer.report).clone() }
 }
 
 /// What a query value may keep of punctuation: what `OData` needs read as it stands.
@@ -173,7 +167,6 @@ pub(super) fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use zeroize::Zeroizing;
 
     use super::*;
 
@@ -208,15 +201,7 @@ mod tests {
     }
 
     fn answer(body: &str) -> Answer {
-        Answer {
-            status: 500,
-            request_id: None,
-            client_request_id: None,
-            date: None,
-            retry_after: None,
-            challenge: None,
-            body: Zeroizing::new(body.as_bytes().to_vec()),
-        }
+        Answer { request_id: None, ..Answer::of_test(500, body) }
     }
 
     #[rstest]
@@ -228,14 +213,14 @@ mod tests {
     #[case::numbers(r#"{"error":{"code":7,"innerError":[]}}"#, "", None)]
     #[case::json_in_the_message(r#"{"error":{"code":"X","message":"{ \"_version\": 3 }"}}"#, "X", None)]
     fn an_error_body_of_any_kind_is_read(#[case] body: &str, #[case] code: &str, #[case] id: Option<&str>) {
-        let envelope = Envelope::read(&answer(body));
-        assert_eq!((envelope.code.as_str(), envelope.request_id.as_deref()), (code, id));
+        let refusal = refusal(&answer(body));
+        assert_eq!((refusal.code.as_str(), refusal.request_id.as_deref()), (code, id));
     }
 
     #[test]
     fn a_code_from_outside_is_cut_and_written_out() {
         let body = format!(r#"{{"error":{{"code":"\u001b[2J{}"}}}}"#, "x".repeat(10_000));
-        let code = Envelope::read(&answer(&body)).code;
+        let code = refusal(&answer(&body)).code;
         assert!(code.starts_with("\\u{1b}") && code.chars().count() == LONGEST_CODE);
     }
 

@@ -9,8 +9,11 @@ use reqwest::{
 };
 use zeroize::Zeroizing;
 
-use super::error::{self, HttpError, Lost};
-use crate::domain::foreign::printable;
+use super::{
+    Request,
+    error::{self, HttpError, Lost},
+};
+use crate::domain::{foreign::printable, work::Report};
 
 /// No service is obeyed for longer than this.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
@@ -24,8 +27,8 @@ pub struct Answer {
     pub status: u16,
     /// The service's own id of the request.
     pub request_id: Option<String>,
-    /// Ours, echoed.
-    pub client_request_id: Option<String>,
+    /// The request and this answer, as Microsoft's support would want to hear of them.
+    pub report: Box<Report>,
     /// The service's clock (`Date`).
     pub date: Option<Timestamp>,
     /// How long the service asks us to wait, whichever way it said so.
@@ -42,12 +45,30 @@ impl Answer {
     }
 }
 
+#[cfg(test)]
+impl Answer {
+    /// An answer of this status and body to a request nobody sent.
+    pub(crate) fn of_test(status: u16, body: &str) -> Self {
+        let url = "https://graph.example/v1.0/x?$select=key".parse().unwrap();
+        let report = Report { status: Some(status), request_id: Some("r-1".into()), ..Request::get(url).report() };
+        Self {
+            status,
+            request_id: report.request_id.clone(),
+            report: Box::new(report),
+            date: None,
+            retry_after: None,
+            challenge: None,
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        }
+    }
+}
+
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
             .field("status", &self.status)
             .field("request_id", &self.request_id)
-            .field("client_request_id", &self.client_request_id)
+            .field("client_request_id", &self.report.client_request_id)
             .field("date", &self.date)
             .field("retry_after", &self.retry_after)
             .field("challenge", &self.challenge.is_some())
@@ -57,34 +78,42 @@ impl fmt::Debug for Answer {
 }
 
 /// Reads the answer to its end, or to `limit` bytes of body.
-pub(super) async fn read(mut response: Response, limit: usize, host: &str) -> Result<Answer, HttpError> {
-    let status = response.status().as_u16();
+pub(super) async fn read(mut response: Response, request: &Request, host: &str) -> Result<Answer, HttpError> {
+    let (status, limit) = (response.status().as_u16(), request.limit);
     let headers = response.headers();
     let date = text(headers, DATE.as_str()).and_then(http_date);
+    let request_id = id(headers, "request-id").or_else(|| id(headers, "x-ms-request-id"));
+    let before = request.report();
+    let at = date.unwrap_or(before.at);
+    let report = Report { status: Some(status), request_id: request_id.clone(), at, ..before };
     let mut answer = Answer {
         status,
-        request_id: id(headers, "request-id").or_else(|| id(headers, "x-ms-request-id")),
-        client_request_id: id(headers, "client-request-id"),
+        request_id,
+        report: Box::new(report),
         date,
         retry_after: text(headers, RETRY_AFTER.as_str())
             .and_then(|said| retry_after(said, date.unwrap_or_else(Timestamp::now))),
         challenge: all(headers, WWW_AUTHENTICATE.as_str()),
         body: Zeroizing::default(),
     };
-    let seen = Some((status, answer.request_id.clone()));
+    let too_large = |answer: &Answer| HttpError::Uncertain {
+        host: host.to_owned(),
+        why: Lost::TooLarge { limit },
+        report: answer.report.clone(),
+    };
     let announced = response.content_length().unwrap_or(0);
     if announced > limit as u64 {
-        return Err(error::lost(Lost::TooLarge { limit }, host, seen));
+        return Err(too_large(&answer));
     }
     answer.body = Zeroizing::new(Vec::with_capacity(usize::try_from(announced).unwrap_or(0)));
     loop {
         match response.chunk().await {
             Ok(None) => return Ok(answer),
             Ok(Some(chunk)) if answer.body.len() + chunk.len() > limit => {
-                return Err(error::lost(Lost::TooLarge { limit }, host, seen));
+                return Err(too_large(&answer));
             }
             Ok(Some(chunk)) => append(&mut answer.body, &chunk),
-            Err(failure) => return Err(error::from_reqwest(&failure, host, seen)),
+            Err(failure) => return Err(error::from_reqwest(&failure, host, *answer.report)),
         }
     }
 }
@@ -120,7 +149,7 @@ pub fn read_id(said: &str) -> Option<String> {
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110).
-fn http_date(said: &str) -> Option<Timestamp> {
+pub(super) fn http_date(said: &str) -> Option<Timestamp> {
     HTTP_DATE.parse_timestamp(said).ok()
 }
 
@@ -155,15 +184,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_byte_of_the_body() {
-        let answer = Answer {
-            status: 200,
-            request_id: None,
-            client_request_id: None,
-            date: None,
-            retry_after: None,
-            challenge: None,
-            body: Zeroizing::new(b"496298-461032".to_vec()),
-        };
+        let answer = Answer { body: Zeroizing::new(b"496298-461032".to_vec()), ..Answer::of_test(200, "") };
         let shown = format!("{answer:?}");
         assert!(!shown.contains("496298") && !shown.contains("52, 57"), "{shown}");
     }

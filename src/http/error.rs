@@ -4,23 +4,27 @@ use std::{error::Error as _, fmt, io};
 
 use url::Url;
 
+use crate::domain::work::Report;
+
 /// No answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
     /// Not sent: only this machine is spoken to without TLS.
     #[error("{host} is not on this machine, so it is spoken to over https only.")]
     PlainHttp { host: String },
+    /// Not sent: there is no such address, or no such request.
+    #[error("The request to {host} could not be put together.")]
+    Malformed { host: String },
     /// Certainly never reached the server.
     #[error("{host} cannot be reached: {why}.")]
-    NotReached { host: String, why: NoWay },
+    NotReached { host: String, why: NoWay, report: Box<Report> },
     /// Sent, at least in part. Nobody here can say what the server did.
     #[error("{host} {why}.")]
     Uncertain {
         host: String,
         why: Lost,
-        /// The status, where the answer had begun.
-        status: Option<u16>,
-        request_id: Option<String>,
+        /// With status and request id, where the answer had begun.
+        report: Box<Report>,
     },
 }
 
@@ -30,11 +34,16 @@ impl HttpError {
         !matches!(self, Self::Uncertain { .. })
     }
 
-    pub fn request_id(&self) -> Option<&str> {
+    /// The request, for Microsoft's support. `None` where there was none.
+    pub fn report(&self) -> Option<&Report> {
         match self {
-            Self::Uncertain { request_id, .. } => request_id.as_deref(),
-            Self::PlainHttp { .. } | Self::NotReached { .. } => None,
+            Self::NotReached { report, .. } | Self::Uncertain { report, .. } => Some(report),
+            Self::PlainHttp { .. } | Self::Malformed { .. } => None,
         }
+    }
+
+    pub fn request_id(&self) -> Option<&str> {
+        self.report()?.request_id.as_deref()
     }
 }
 
@@ -45,12 +54,18 @@ pub enum NoWay {
     Name,
     Refused,
     Timeout,
-    /// No agreement on TLS, or a certificate this machine does not trust.
+    /// The proxy wants to know who we are.
+    ProxyAuth,
+    /// The proxy is there, and leads nowhere.
+    Proxy,
+    /// A certificate from an issuer this machine does not know: mostly a proxy that looks into TLS.
+    Untrusted,
+    /// A certificate that is not valid at this machine's time.
+    CertificateTime,
+    /// Any other disagreement on TLS.
     Tls,
     /// This machine's trust store cannot be read.
     TrustStore,
-    /// The request itself could not be put together.
-    Malformed,
     Other,
 }
 
@@ -60,9 +75,14 @@ impl fmt::Display for NoWay {
             Self::Name => "its name is not known here (DNS)",
             Self::Refused => "nothing answers there",
             Self::Timeout => "no connection in time",
-            Self::Tls => "this machine does not trust the connection (TLS)",
+            Self::ProxyAuth => "the proxy between asks for a sign-in of its own (407)",
+            Self::Proxy => "the proxy between does not let it through",
+            Self::Untrusted => {
+                "its certificate comes from an issuer this machine does not know, such as a proxy that looks into TLS"
+            }
+            Self::CertificateTime => "its certificate is not valid at this machine's time",
+            Self::Tls => "no secure connection (TLS)",
             Self::TrustStore => "this machine's trusted certificates cannot be read",
-            Self::Malformed => "the request could not be put together",
             Self::Other => "no connection",
         })
     }
@@ -96,22 +116,19 @@ pub(super) fn host_of(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-pub(super) fn lost(why: Lost, host: &str, seen: Option<(u16, Option<String>)>) -> HttpError {
-    let (status, request_id) = seen.map_or((None, None), |(status, id)| (Some(status), id));
-    HttpError::Uncertain { host: host.to_owned(), why, status, request_id }
-}
-
-pub(super) fn from_reqwest(error: &reqwest::Error, host: &str, seen: Option<(u16, Option<String>)>) -> HttpError {
-    let not_reached = |why| HttpError::NotReached { host: host.to_owned(), why };
-    if seen.is_none() {
+/// What a connection failed at. `report` says whether an answer had begun.
+pub(super) fn from_reqwest(error: &reqwest::Error, host: &str, report: Report) -> HttpError {
+    let host = host.to_owned();
+    if report.status.is_none() {
         if error.is_builder() {
-            return not_reached(NoWay::Malformed);
+            return HttpError::Malformed { host };
         }
         if error.is_connect() {
-            return not_reached(no_way(error));
+            return HttpError::NotReached { host, why: no_way(error), report: Box::new(report) };
         }
     }
-    lost(if error.is_timeout() { Lost::Timeout } else { Lost::Broken }, host, seen)
+    let why = if error.is_timeout() { Lost::Timeout } else { Lost::Broken };
+    HttpError::Uncertain { host, why, report: Box::new(report) }
 }
 
 fn no_way(error: &reqwest::Error) -> NoWay {
@@ -123,12 +140,13 @@ fn no_way(error: &reqwest::Error) -> NoWay {
     }
     let mut source = error.source();
     while let Some(inner) = source {
+        if let Some(why) = tls(inner).or_else(|| proxy(inner)) {
+            return why;
+        }
         let io = inner.downcast_ref::<io::Error>();
         match io.map(io::Error::kind) {
             Some(io::ErrorKind::ConnectionRefused) => return NoWay::Refused,
             Some(io::ErrorKind::TimedOut) => return NoWay::Timeout,
-            // What rustls objects to arrives as invalid data.
-            Some(io::ErrorKind::InvalidData) => return NoWay::Tls,
             _ => {}
         }
         // An I/O error's source is that of what it wraps: the wrapped error itself would be stepped over.
@@ -136,4 +154,26 @@ fn no_way(error: &reqwest::Error) -> NoWay {
         source = wrapped.or_else(|| inner.source());
     }
     NoWay::Other
+}
+
+fn tls(error: &(dyn std::error::Error + 'static)) -> Option<NoWay> {
+    use rustls::CertificateError as Bad;
+    match error.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(
+            Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. },
+        ) => Some(NoWay::CertificateTime),
+        rustls::Error::InvalidCertificate(_) => Some(NoWay::Untrusted),
+        _ => Some(NoWay::Tls),
+    }
+}
+
+/// hyper-util keeps the type of these errors to itself: its words are all there is. A test holds them.
+fn proxy(error: &(dyn std::error::Error + 'static)) -> Option<NoWay> {
+    let said = error.to_string();
+    let why = said.strip_prefix("tunnel error: ")?;
+    if why.contains("proxy authorization required") {
+        return Some(NoWay::ProxyAuth);
+    }
+    // The others wrap what went wrong on the way to the proxy, which is looked at next.
+    (why == "unsuccessful").then_some(NoWay::Proxy)
 }

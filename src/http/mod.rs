@@ -1,13 +1,21 @@
 //! One HTTP client for everything this program says to the outside: the machine's trust store and proxies, no redirects, bounded
 //! answers, and no repeat that was not decided here.
 //!
+//! Every request says who asks: `User-Agent`, the two `ocp-client` headers that the BitLocker endpoint documents (and by some accounts
+//! insists on), and a `client-request-id` of its own, the same in all its repeats.
+//!
+//! Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`) and, on Windows and macOS, of the system; certificates are judged by
+//! the system's verifier, corporate authorities included. Both are reqwest's defaults, and `tests/hostile.rs` holds them.
+//!
 //! What may be repeated is a property of the [`Request`] ([`Repeat`]); what is known after a failure is a property of the
 //! [`HttpError`]: whether the request certainly never arrived.
 
 mod answer;
 mod error;
+mod limiter;
 mod request;
 mod retry;
+pub mod route;
 #[cfg(test)]
 pub(crate) mod test_server;
 
@@ -17,21 +25,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{Method, header::CONTENT_LENGTH};
-use url::Url;
+use reqwest::{
+    Method,
+    header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue},
+};
+use uuid::Uuid;
 
 pub use answer::{Answer, read_id};
 pub use error::{HttpError, Lost, NoWay};
-pub use request::{Repeat, Request};
+pub use limiter::Turn;
+pub use request::{CLIENT_REQUEST_ID, Repeat, Request};
 pub use retry::was_not_served;
 
 use crate::domain::{connection::is_loopback, work::Waiting};
+use limiter::Limiter;
 
 /// Told before every pause that a service asked for.
 pub type OnWait = Arc<dyn Fn(Waiting) + Send + Sync>;
 
 /// What the program calls itself in every request.
 pub const USER_AGENT: &str = concat!("keydesk/", env!("CARGO_PKG_VERSION"), " (BitLocker recovery desk)");
+
+/// The same in the headers of Microsoft's own device clients, which the BitLocker endpoint asks for.
+const OCP_CLIENT_NAME: HeaderName = HeaderName::from_static("ocp-client-name");
+const OCP_CLIENT_VERSION: HeaderName = HeaderName::from_static("ocp-client-version");
 
 /// How long anything may take.
 #[derive(Clone, Copy, Debug)]
@@ -50,22 +67,25 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            whole: Duration::from_mins(1),
+            // The slowest page of a listing takes some seconds; a connection that hangs must not hold a caller for half a minute.
+            whole: Duration::from_secs(25),
             patience: Duration::from_mins(3),
             first_pause: Duration::from_millis(700),
         }
     }
 }
 
-/// The client. A clone shares the connections.
+/// The client. A clone shares the connections and the limiter.
 #[derive(Clone)]
 pub struct Http {
     inner: Arc<Inner>,
     on_wait: Option<OnWait>,
+    turn: Turn,
 }
 
 struct Inner {
     limits: Limits,
+    limiter: Limiter,
     /// For this machine: never through a proxy, and no trust store is read.
     here: OnceLock<reqwest::Client>,
     /// For everywhere else.
@@ -86,24 +106,57 @@ impl Default for Http {
 
 impl Http {
     pub fn new(limits: Limits) -> Self {
-        let inner = Inner { limits, here: OnceLock::new(), world: OnceLock::new() };
-        Self { inner: Arc::new(inner), on_wait: None }
+        let inner = Inner { limits, limiter: Limiter::default(), here: OnceLock::new(), world: OnceLock::new() };
+        Self { inner: Arc::new(inner), on_wait: None, turn: Turn::Front }
     }
 
     /// The same client, which tells `on_wait` before every pause.
     #[must_use]
     pub fn with_waiting(&self, on_wait: OnWait) -> Self {
-        Self { inner: Arc::clone(&self.inner), on_wait: Some(on_wait) }
+        Self { on_wait: Some(on_wait), ..self.clone() }
+    }
+
+    /// The same client, for whoever has this turn.
+    #[must_use]
+    pub fn with_turn(&self, turn: Turn) -> Self {
+        Self { turn, ..self.clone() }
     }
 
     /// Sends, repeats what may be repeated, and returns the last answer, whatever its status.
     pub async fn send(&self, request: &Request) -> Result<Answer, HttpError> {
-        retry::with_patience(self.inner.limits, request.repeat, self.on_wait.as_ref(), || self.once(request)).await
+        let named;
+        let request = if request.client_request_id().is_some() {
+            request
+        } else {
+            named = request.clone().header(CLIENT_REQUEST_ID, &Uuid::new_v4().to_string());
+            &named
+        };
+        let attempts = || self.once(request);
+        // Every op stands on this future, some on many at a time: on the heap it does not swell theirs.
+        Box::pin(retry::with_patience(self.inner.limits, request.repeat, self.on_wait.as_ref(), attempts)).await
     }
 
+    /// One attempt, in its turn.
     async fn once(&self, request: &Request) -> Result<Answer, HttpError> {
+        let client = self.client_for(request)?;
+        let places = self.inner.limiter.at(&request.host());
+        let _place = places.take(self.turn, |for_| self.tell_wait(for_)).await;
+        let outcome = self.attempt(client, request).await;
+        if let Ok(Answer { status: 429 | 503, retry_after, .. }) = &outcome {
+            let Limits { first_pause, patience, .. } = self.inner.limits;
+            places.keep_quiet(retry_after.unwrap_or(first_pause).min(patience));
+        }
+        outcome
+    }
+
+    fn tell_wait(&self, for_: Duration) {
+        if let Some(on_wait) = &self.on_wait {
+            on_wait(Waiting { for_ });
+        }
+    }
+
+    async fn attempt(&self, client: &reqwest::Client, request: &Request) -> Result<Answer, HttpError> {
         let host = request.host();
-        let client = self.client_for(&request.url)?;
         let mut builder = client
             .request(request.method.clone(), request.url.clone())
             .headers(request.headers.clone())
@@ -118,8 +171,8 @@ impl Http {
         let begun = Instant::now();
         tracing::trace!(%method, %host, path, "sending");
         let outcome = match builder.send().await {
-            Ok(response) => answer::read(response, request.limit, &host).await,
-            Err(error) => Err(error::from_reqwest(&error, &host, None)),
+            Ok(response) => answer::read(response, request, &host).await,
+            Err(error) => Err(error::from_reqwest(&error, &host, request.report())),
         };
         let took = begun.elapsed();
         match &outcome {
@@ -135,34 +188,45 @@ impl Http {
     }
 
     /// Plain http is for this machine alone; everything else needs TLS.
-    fn client_for(&self, url: &Url) -> Result<&reqwest::Client, HttpError> {
+    fn client_for(&self, request: &Request) -> Result<&reqwest::Client, HttpError> {
+        let url = &request.url;
         let (slot, here) = match url.scheme() {
             "https" => (&self.inner.world, false),
             "http" if is_loopback(url) => (&self.inner.here, true),
-            _ => return Err(HttpError::PlainHttp { host: error::host_of(url) }),
+            _ => return Err(HttpError::PlainHttp { host: request.host() }),
         };
         if let Some(client) = slot.get() {
             return Ok(client);
         }
         let client = build(self.inner.limits, here).map_err(|error| {
             tracing::warn!(%error, "no HTTP client can be built");
-            HttpError::NotReached { host: error::host_of(url), why: NoWay::TrustStore }
+            let report = Box::new(request.report());
+            HttpError::NotReached { host: request.host(), why: NoWay::TrustStore, report }
         })?;
         Ok(slot.get_or_init(|| client))
     }
 }
 
 fn build(limits: Limits, here: bool) -> reqwest::Result<reqwest::Client> {
-    let builder = reqwest::Client::builder()
+    let builder = builder(limits);
+    if here { builder.no_proxy().tls_certs_only([]).build() } else { builder.build() }
+}
+
+fn builder(limits: Limits) -> reqwest::ClientBuilder {
+    let who = [
+        (OCP_CLIENT_NAME, HeaderValue::from_static(env!("CARGO_PKG_NAME"))),
+        (OCP_CLIENT_VERSION, HeaderValue::from_static(env!("CARGO_PKG_VERSION"))),
+    ];
+    reqwest::Client::builder()
         .user_agent(USER_AGENT)
+        .default_headers(HeaderMap::from_iter(who))
         .redirect(reqwest::redirect::Policy::none())
         // reqwest repeats protocol refusals by itself; a key request must leave exactly as often as the ledger says.
         .retry(reqwest::retry::never())
         .referer(false)
         .connect_timeout(limits.connect)
         // An idle connection that the other end has just closed would make a key request's outcome uncertain.
-        .pool_idle_timeout(Duration::from_secs(30));
-    if here { builder.no_proxy().tls_certs_only([]).build() } else { builder.build() }
+        .pool_idle_timeout(Duration::from_secs(30))
 }
 
 #[cfg(test)]

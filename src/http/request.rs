@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use reqwest::{
     Method,
     header::{HeaderMap, HeaderName, HeaderValue},
@@ -11,6 +12,10 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::error::host_of;
+use crate::domain::work::Report;
+
+/// Our own id of a request, which Microsoft keeps beside theirs.
+pub const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 
 /// Answers longer than this are not read to their end, unless a request says otherwise. In bytes.
 const USUAL_LIMIT: usize = 16 * 1024 * 1024;
@@ -96,7 +101,20 @@ impl Request {
     }
 
     pub(super) fn client_request_id(&self) -> Option<&str> {
-        self.headers.get("client-request-id")?.to_str().ok()
+        self.headers.get(CLIENT_REQUEST_ID)?.to_str().ok()
+    }
+
+    /// What Microsoft's support would want to know of it, before any answer.
+    pub(super) fn report(&self) -> Report {
+        Report {
+            method: self.method.to_string(),
+            path: self.url.path().to_owned(),
+            status: None,
+            code: String::new(),
+            request_id: None,
+            client_request_id: self.client_request_id().map(ToOwned::to_owned),
+            at: Timestamp::now(),
+        }
     }
 }
 

@@ -80,7 +80,7 @@ fn may_repeat(repeat: Repeat, setback: &Setback) -> bool {
         (Repeat::Freely, Setback::Answer(_)) => true,
         (Repeat::Freely, Setback::Error(error)) => match error {
             HttpError::NotReached { .. } | HttpError::Uncertain { why: Lost::Broken, .. } => true,
-            HttpError::PlainHttp { .. } | HttpError::Uncertain { .. } => false,
+            HttpError::PlainHttp { .. } | HttpError::Malformed { .. } | HttpError::Uncertain { .. } => false,
         },
     }
 }

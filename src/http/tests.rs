@@ -2,6 +2,8 @@
 
 use std::sync::Mutex;
 
+use url::Url;
+
 use super::{
     test_server::{Reply, TestServer},
     *,
@@ -35,7 +37,9 @@ async fn an_answer_brings_its_ids_its_clock_and_its_body() {
     let server = scripted(vec![reply]).await;
     let answer = impatient().send(&Request::get(server.at("/v1.0/me?$select=id"))).await.unwrap();
     assert_eq!((answer.status, answer.body.as_slice()), (200, &b"hello"[..]));
-    assert_eq!((answer.request_id.as_deref(), answer.client_request_id.as_deref()), (Some("r-1"), Some("c-1")));
+    let report = &answer.report;
+    assert_eq!((answer.request_id.as_deref(), report.request_id.as_deref()), (Some("r-1"), Some("r-1")));
+    assert_eq!((report.path.as_str(), report.status, Some(report.at)), ("/v1.0/me", Some(200), answer.date));
     assert_eq!(answer.date.unwrap().as_second(), 784_111_777);
     let seen = &server.seen()[0];
     assert!(
@@ -84,7 +88,8 @@ async fn plain_http_to_another_machine_is_not_sent() {
 async fn a_connection_that_breaks_after_sending_leaves_the_outcome_uncertain() {
     let server = scripted(vec![Reply::reset()]).await;
     let error = impatient().send(&Request::post(server.at("/x"))).await.unwrap_err();
-    assert!(matches!(error, HttpError::Uncertain { why: Lost::Broken, status: None, .. }), "{error:?}");
+    assert!(matches!(error, HttpError::Uncertain { why: Lost::Broken, .. }), "{error:?}");
+    assert_eq!(error.report().unwrap().status, None);
     assert!(!error.certainly_not_sent());
     assert_eq!(server.seen().len(), 1);
 }
@@ -95,7 +100,8 @@ async fn a_truncated_answer_is_uncertain_and_keeps_status_and_id() {
     let server = scripted(vec![Reply::Raw(cut.into())]).await;
     let error = impatient().send(&Request::post(server.at("/x"))).await.unwrap_err();
     assert_eq!(error.request_id(), Some("r-9"));
-    assert!(matches!(error, HttpError::Uncertain { why: Lost::Broken, status: Some(200), .. }), "{error:?}");
+    assert!(matches!(error, HttpError::Uncertain { why: Lost::Broken, .. }), "{error:?}");
+    assert_eq!(error.report().unwrap().status, Some(200));
 }
 
 #[tokio::test]

@@ -233,7 +233,7 @@ async fn ask(seat: &Seat, key: KeyId, disclosure: DisclosureId, asking: &Asking)
             status: None,
             code: "cancelled".into(),
             words: "You stopped waiting. Entra has not given out the key.".into(),
-            request_id: None,
+            report: None,
         }),
     }
 }
@@ -276,12 +276,13 @@ fn outcome_of(answer: &Result<Revealed, RevealError>) -> Outcome {
             request_id: revealed.request_id.clone(),
             faults: revealed.password.faults().into_iter().filter_map(Fault::block).collect(),
         },
-        Err(RevealError::Refused { status, code, request_id, .. }) => {
-            Outcome::Refused { status: *status, code: code.clone(), request_id: request_id.clone() }
+        Err(RevealError::Refused { status, code, report, .. }) => {
+            let request_id = report.as_ref().and_then(|report| report.request_id.clone());
+            Outcome::Refused { status: *status, code: code.clone(), request_id }
         }
         // No token, or one that Graph did not accept: nothing was handed out.
         Err(RevealError::SignIn(error)) => Outcome::Refused {
-            status: error.request_id().map(|_| 401),
+            status: error.report().and_then(|report| report.status).filter(|status| *status == 401),
             code: "signed-out".into(),
             request_id: error.request_id().map(ToOwned::to_owned),
         },
@@ -337,7 +338,7 @@ pub async fn write_unwritten(desk: &Desk) {
 }
 
 fn failure_of(error: RevealError) -> Failure {
-    let request_id = error.request_id().map(ToOwned::to_owned);
+    let report = error.report().cloned().map(Box::new);
     let failure = match error {
         RevealError::Refused { status, code, words, .. } => refused(status, &code, words),
         RevealError::SignIn(error) => return error.into(),
@@ -346,13 +347,18 @@ fn failure_of(error: RevealError) -> Failure {
                 .meaning("The debt stands.")
                 .next("Asking again is a new disclosure.")
         }
-        RevealError::Unknown { .. } => {
-            Failure::new(Kind::Uncertain, "No answer came from Entra. It may have recorded a read.")
+        RevealError::Unknown { report, .. } => {
+            let came = match report.status {
+                None => "No answer came from Entra.".to_owned(),
+                Some(200..300) => "Entra's answer arrived damaged.".to_owned(),
+                Some(status) => format!("Entra answered with an error ({status})."),
+            };
+            Failure::new(Kind::Uncertain, format!("{came} It may have recorded a read."))
                 .meaning("The debt stands;")
                 .next("asking again is a new disclosure.")
         }
     };
-    failure.with_request_id(request_id)
+    failure.with_report(report)
 }
 
 /// One held rotation a device serves all its debts.

@@ -11,6 +11,7 @@ use crate::{
             find::{DeviceMatch, Found, KeyMatch, LookUp, Request},
         },
     },
+    ops::Asking,
 };
 
 /// The longest list of devices found by name.
@@ -30,8 +31,8 @@ pub fn find(desk: &Desk, request: &Request) -> Result<Found, Failure> {
 }
 
 /// Asks Entra and Intune themselves: by whole GUID, device name, serial or user.
-pub async fn look_up(desk: &Desk, request: &LookUp) -> Result<Found, Failure> {
-    let seat = desk.seat()?;
+pub async fn look_up(desk: &Desk, request: &LookUp, asking: &Asking) -> Result<Found, Failure> {
+    let seat = asking.in_front(desk.seat()?);
     let mut found = Found::default();
     if let Some(id) = request.query.key.as_ref().and_then(crate::domain::key_id::KeyPrefix::whole) {
         by_guid(&seat, id, &mut found).await?;

@@ -3,6 +3,7 @@
 pub mod calls;
 pub mod debts;
 pub mod disclose;
+pub mod doctor;
 mod failure;
 pub mod find;
 pub mod open_device;
@@ -17,7 +18,10 @@ use std::{fmt, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::work::{Progress, Waiting};
+use crate::{
+    desk::Seat,
+    domain::work::{Progress, Waiting},
+};
 
 /// The asker's side of one question: where words in between go, and whether the answer is still wanted.
 #[derive(Clone)]
@@ -41,10 +45,20 @@ impl Asking {
         (self.tell)(progress);
     }
 
-    /// For clients that may be asked to wait.
+    /// For clients that may be asked to wait, and say so to whoever asked.
     pub fn on_wait(&self) -> Arc<dyn Fn(Waiting) + Send + Sync> {
         let tell = Arc::clone(&self.tell);
         Arc::new(move |waiting| tell(Progress::Waiting(waiting)))
+    }
+
+    /// The seat, its clients telling the asker of every wait.
+    pub fn in_front(&self, seat: Seat) -> Seat {
+        Seat { graph: seat.graph.with_waiting(self.on_wait()), ..seat }
+    }
+
+    /// The same for what runs behind the desk.
+    pub fn behind(&self, seat: Seat) -> Seat {
+        self.in_front(seat.behind())
     }
 
     /// Resolves once the asker has lost interest.

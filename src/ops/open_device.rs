@@ -13,7 +13,7 @@ use crate::{
         },
     },
     graph::GraphError,
-    ops::find::summary,
+    ops::{Asking, find::summary},
     store::disclosures,
 };
 
@@ -21,8 +21,8 @@ use crate::{
 const MOST_DUPLICATES: usize = 12;
 
 /// The card of a device. What Intune or the search for duplicates refuses is left out and said; keys are the point.
-pub async fn open_device(desk: &Desk, request: Request) -> Result<Card, Failure> {
-    let seat = desk.seat()?;
+pub async fn open_device(desk: &Desk, request: Request, asking: &Asking) -> Result<Card, Failure> {
+    let seat = asking.in_front(desk.seat()?);
     let id = request.device;
     let (listed, device, managed) =
         tokio::join!(seat.graph.keys_of_device(id), seat.graph.device(id), seat.graph.managed_of_device(id));

@@ -21,7 +21,7 @@ const SHORTEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Lists every device, then every key: a match without a name helps nobody.
 pub async fn sync_index(desk: &Desk, asking: &Asking) -> Result<Listing, Failure> {
-    let seat = desk.seat()?;
+    let seat = asking.behind(desk.seat()?);
     for list in [List::Devices, List::Keys] {
         walk(desk, &seat, list, asking).await?;
     }

@@ -50,24 +50,42 @@ struct Document {
     cloud_instance_name: Option<String>,
 }
 
+/// What an authority says of itself, for whoever checks a desk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovered {
+    /// The Graph host of its cloud (`msgraph_host`), where it names one.
+    pub graph_host: Option<String>,
+}
+
+/// Reads the discovery document and believes it as far as a sign-in would.
+pub async fn discovered(http: &Http, connection: &Connection) -> Result<Discovered, SignInError> {
+    let document = read(http, connection).await?;
+    let graph_host = document.msgraph_host.as_deref().map(printable);
+    check(document, connection)?;
+    Ok(Discovered { graph_host })
+}
+
 pub(super) async fn discover(http: &Http, connection: &Connection) -> Result<Endpoints, SignInError> {
+    check(read(http, connection).await?, connection)
+}
+
+async fn read(http: &Http, connection: &Connection) -> Result<Document, SignInError> {
     let answer = http.send(&Request::get(address(connection)).limit(LONGEST)).await;
     let answer = answer.map_err(SignInError::Unreachable)?;
-    let id = answer.request_id.clone();
+    let report = Some(answer.report.clone());
     if !answer.is_success() {
-        return Err(refusal::read(&answer.body, id.clone(), None).map_or_else(
+        return Err(refusal::read(&answer.body, report.clone(), None).map_or_else(
             || SignInError::Unexpected {
                 what: format!("{} does not say where to sign in (HTTP {})", host(connection), answer.status),
-                request_id: id,
+                report,
             },
             |read| read.error,
         ));
     }
-    let document: Document = serde_json::from_slice(&answer.body).map_err(|_| SignInError::Unexpected {
+    serde_json::from_slice(&answer.body).map_err(|_| SignInError::Unexpected {
         what: format!("{} does not say where to sign in: its answer is no OpenID document", host(connection)),
-        request_id: id,
-    })?;
-    check(document, connection)
+        report,
+    })
 }
 
 fn address(connection: &Connection) -> Url {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::aadsts::{self, Leads};
 use crate::{
-    domain::work::sign_in::Way,
+    domain::work::{Report, sign_in::Way},
     http::{HttpError, read_id},
 };
 
@@ -24,20 +24,25 @@ pub enum SignInError {
     Unreachable(HttpError),
     /// The answer makes no sense; how, as the end of a sentence without its full stop.
     #[error("The sign-in service answered something odd: {what}.")]
-    Unexpected { what: String, request_id: Option<String> },
+    Unexpected { what: String, report: Option<Box<Report>> },
 }
 
 impl SignInError {
-    pub fn request_id(&self) -> Option<&str> {
+    /// The failed request, for Microsoft's support. Its request id is Entra's trace id, where Entra told one.
+    pub fn report(&self) -> Option<&Report> {
         match self {
-            Self::Needed(refusal) | Self::Refused(refusal) => refusal.request_id.as_deref(),
-            Self::Unreachable(error) => error.request_id(),
-            Self::Unexpected { request_id, .. } => request_id.as_deref(),
+            Self::Needed(refusal) | Self::Refused(refusal) => refusal.report.as_deref(),
+            Self::Unreachable(error) => error.report(),
+            Self::Unexpected { report, .. } => report.as_deref(),
         }
     }
 
+    pub fn request_id(&self) -> Option<&str> {
+        self.report()?.request_id.as_deref()
+    }
+
     pub(super) fn unexpected(what: impl Into<String>) -> Self {
-        Self::Unexpected { what: what.into(), request_id: None }
+        Self::Unexpected { what: what.into(), report: None }
     }
 
     /// Nobody is signed in.
@@ -74,8 +79,8 @@ pub struct Refusal {
     pub next: String,
     /// The AADSTS number.
     pub code: Option<u32>,
-    /// Entra's id of the refused request: its trace id.
-    pub request_id: Option<String>,
+    /// The refused request.
+    pub report: Option<Box<Report>>,
     /// Entra's finer word for it (`consent_required`, `bad_token`, `basic_action` …). Foreign text.
     pub suberror: Option<String>,
     /// The claims that the next sign-in must be asked for with, as JSON. The session remembers them by itself.
@@ -120,29 +125,32 @@ impl From<SignInError> for Read {
 }
 
 /// Reads the body of a refusal of somebody who came by `way`. `None` when it is none: a proxy's page, or nothing.
-pub(super) fn read(body: &[u8], request_id: Option<String>, way: Option<Way>) -> Option<Read> {
+pub(super) fn read(body: &[u8], report: Option<Box<Report>>, way: Option<Way>) -> Option<Read> {
     let body: Body = serde_json::from_slice(body).ok()?;
     if body.error.is_empty() {
         return None;
     }
-    let request_id = body.trace_id.as_deref().or(body.correlation_id.as_deref()).and_then(read_id).or(request_id);
     let by_code = body.error_codes.iter().find_map(|code| aadsts::by_code(*code).map(|row| (row, Some(*code))));
     let by_word = || {
         let row = body.suberror.as_deref().and_then(aadsts::by_word).or_else(|| aadsts::by_word(&body.error))?;
         Some((row, row.codes.first().or(body.error_codes.first()).copied()))
     };
-    let refusal = Refusal {
-        request_id,
-        suberror: body.suberror.as_deref().and_then(read_id),
-        claims: body.claims,
-        ..Refusal::default()
+    let trace = body.trace_id.as_deref().or(body.correlation_id.as_deref()).and_then(read_id);
+    let report = |code: Option<u32>| {
+        let report = *report?;
+        let word = || read_id(&body.error).unwrap_or_default();
+        let code = code.map_or_else(word, |code| format!("AADSTS{code}"));
+        Some(Box::new(Report { code, request_id: trace.or_else(|| report.request_id.clone()), ..report }))
     };
+    let refusal =
+        Refusal { suberror: body.suberror.as_deref().and_then(read_id), claims: body.claims, ..Refusal::default() };
     let Some((row, code)) = by_code.or_else(by_word) else {
         let refusal = Refusal {
             happened: format!("Entra refused the sign-in ({}).", read_id(&body.error).unwrap_or_default()),
             who: "An Entra administrator can change it.".into(),
             next: "Give them the number and the request id.".into(),
             code: body.error_codes.first().copied(),
+            report: report(body.error_codes.first().copied()),
             ..refusal
         };
         return Some(SignInError::Refused(Box::new(refusal)).into());
@@ -153,6 +161,7 @@ pub(super) fn read(body: &[u8], request_id: Option<String>, way: Option<Way>) ->
         who: row.who.into(),
         next: instead.map_or_else(|| row.next.into(), |other| instead_of(row.next, other)),
         code,
+        report: report(code),
         instead,
         ..refusal
     };

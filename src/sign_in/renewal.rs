@@ -25,7 +25,10 @@ use crate::{
         capability::{Feature, Light, Lights},
         connection::Connection,
         moment::{Deadline, Moment},
-        work::sign_in::{Prompt, Way},
+        work::{
+            Report,
+            sign_in::{Prompt, Way},
+        },
     },
     http::{Http, Repeat},
 };
@@ -181,7 +184,7 @@ impl Inner {
     }
 
     /// A new token was refused all the same.
-    pub fn not_accepted(&self, claims: Option<Challenge>, request_id: Option<String>) -> SignInError {
+    pub fn not_accepted(&self, claims: Option<Challenge>, report: Box<Report>) -> SignInError {
         let happened = match claims {
             Some(_) => "Your organisation's rules ask for another sign-in before this is answered.",
             None => "Microsoft Graph does not accept the session any more.",
@@ -191,7 +194,7 @@ impl Inner {
         let refusal = Refusal {
             happened: happened.into(),
             next: "Sign in again.".into(),
-            request_id,
+            report: Some(report),
             claims: claims.as_ref().map(Challenge::to_json),
             ..Refusal::default()
         };

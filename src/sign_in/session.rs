@@ -12,7 +12,10 @@ use crate::{
         capability::{Feature, Light, Lights},
         connection::Connection,
         technician::Technician,
-        work::sign_in::{BrowserPage, DeviceCode, Prompt, Way},
+        work::{
+            Report,
+            sign_in::{BrowserPage, DeviceCode, Prompt, Way},
+        },
     },
     http::Http,
 };
@@ -132,8 +135,8 @@ impl Session {
     }
 
     /// Graph refused a token that was new, or one that was to meet `claims`: a person must sign in.
-    pub fn not_accepted(&self, claims: Option<Challenge>, request_id: Option<String>) -> SignInError {
-        self.inner.not_accepted(claims, request_id)
+    pub fn not_accepted(&self, claims: Option<Challenge>, report: Box<Report>) -> SignInError {
+        self.inner.not_accepted(claims, report)
     }
 
     /// Graph refused `used`: it is not handed out again.

@@ -145,9 +145,8 @@ impl Wire {
 
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, WireError> {
         let (parts, body) = request.into_parts();
-        let malformed =
-            || HttpError::NotReached { host: "the sign-in address".into(), why: crate::http::NoWay::Malformed };
-        let url = parts.uri.to_string().parse().map_err(|_| malformed())?;
+        let malformed = |_| HttpError::Malformed { host: "the sign-in address".into() };
+        let url = parts.uri.to_string().parse().map_err(malformed)?;
         let mut request = Request::post(url).body(body).limit(LONGEST).repeat(self.repeat);
         request.headers = parts.headers;
         let request = request.header(HeaderName::from_static("client-request-id"), &Uuid::new_v4().to_string());
@@ -166,7 +165,7 @@ impl Wire {
 
     /// What the crate's error means, from the body it dropped.
     pub fn explain<E: ErrorResponse + 'static>(&self, error: RequestTokenError<WireError, E>) -> Read {
-        let odd = |what: String, request_id| Read::from(SignInError::Unexpected { what, request_id });
+        let odd = |what: String, report| Read::from(SignInError::Unexpected { what, report });
         match error {
             RequestTokenError::Request(WireError::Http(error)) => return SignInError::Unreachable(error).into(),
             RequestTokenError::Request(WireError::Busy(status)) => {
@@ -177,9 +176,9 @@ impl Wire {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (refused, error) {
             (Some(answer), _) => {
-                refusal::read(&answer.body, answer.request_id.clone(), self.way).unwrap_or_else(|| {
+                refusal::read(&answer.body, Some(answer.report.clone()), self.way).unwrap_or_else(|| {
                     let what = format!("it refused without saying why (HTTP {})", answer.status);
-                    odd(what, answer.request_id)
+                    odd(what, Some(answer.report))
                 })
             }
             // The crate's own clock ran out.

@@ -7,7 +7,7 @@ pub mod pty;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use keydesk::{
-    config::{Paths, Settings, policy, settings::Screen},
+    config::{DEFAULT_PROFILE, Paths, Settings, policy, settings::Screen},
     desk::{Clock, Desk},
     domain::{
         call::Call,
@@ -21,6 +21,7 @@ use keydesk::{
             call::{Open, Verify},
             disclose::{Disclosed, Request},
             find,
+            sign_in::Ways,
         },
     },
     ops::{self, Asking},
@@ -53,6 +54,9 @@ pub async fn tenant() -> Running {
 pub fn settings(tenant: &Running, home: &Path, lines: &str) -> Settings {
     Settings {
         paths: Paths::find(Some(home)).unwrap(),
+        profile: DEFAULT_PROFILE.into(),
+        profiles: Vec::new(),
+        ways: Ways::Ask,
         connection: Some(connection(tenant)),
         policy: policy::with_lines(lines, "the test's policy").unwrap(),
         screen: Screen::default(),

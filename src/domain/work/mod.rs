@@ -6,13 +6,14 @@
 pub mod call;
 pub mod debts;
 pub mod disclose;
+pub mod doctor;
 pub mod failure;
 pub mod find;
 pub mod open_device;
 pub mod sign_in;
 pub mod sync_index;
 
-pub use failure::{Failure, Kind};
+pub use failure::{Failure, Kind, Report};
 
 use super::{capability::Lights, debt::Debt};
 

@@ -67,3 +67,28 @@ pub struct SignedIn {
     /// Whether the session outlives the program.
     pub remembered: bool,
 }
+
+impl Way {
+    pub const ALL: [Self; 2] = [Self::DeviceCode, Self::Browser];
+
+    /// As the settings and the policy write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::DeviceCode => "device-code",
+            Self::Browser => "browser",
+        }
+    }
+}
+
+impl Ways {
+    pub const ALL: [Self; 3] = [Self::DeviceCode, Self::Browser, Self::Ask];
+
+    /// As the settings write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::DeviceCode => Way::DeviceCode.word(),
+            Self::Browser => Way::Browser.word(),
+            Self::Ask => "ask",
+        }
+    }
+}

@@ -67,10 +67,9 @@ async fn note(seat: &Seat, keys: Vec<Key>) {
 }
 
 /// Looks at a rotation under way: proves what can be proved, records what the laptop reported.
-pub(super) async fn look(desk: &Desk, rotation: &Rotation, owed: &[Debt]) -> Result<bool, Failure> {
-    let seat = desk.seat()?;
+pub(super) async fn look(desk: &Desk, seat: &Seat, rotation: &Rotation, owed: &[Debt]) -> Result<bool, Failure> {
     let Some(target) = rotation.target else { return Ok(false) };
-    let news = match see(&seat, target).await? {
+    let news = match see(seat, target).await? {
         None => vec![Event::RotationBlocked { rotation: rotation.id, why: Block::TargetGone }],
         Some(seen) => {
             if prove(desk, owed, &seen, rotation).await? == owed.len() {

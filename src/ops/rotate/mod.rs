@@ -90,37 +90,40 @@ pub async fn advance(desk: &Desk, id: RotationId, urgency: Urgency) -> Result<bo
     if owed.is_empty() {
         return Ok(false);
     }
+    let seat = match urgency {
+        Urgency::Now => desk.seat()?,
+        Urgency::WhenDue => desk.seat()?.behind(),
+    };
     let now = desk.clock.now();
     match rotation.state {
         RotationState::Held { until } => {
             let is_due = waits(until, now, desk.policy.rotation_delay).is_zero();
-            if urgency == Urgency::Now || is_due { send(desk, &rotation, &owed).await } else { Ok(false) }
+            if urgency == Urgency::Now || is_due { send(desk, &seat, &rotation, &owed).await } else { Ok(false) }
         }
         RotationState::Sending { since: at } => {
-            if look(desk, &rotation, &owed).await? {
+            if look(desk, &seat, &rotation, &owed).await? {
                 return Ok(true);
             }
             // A time in the future was set by a clock that has jumped back.
             let is_over = since(at, now) >= desk.policy.uncertain_pause || since(now, at) > desk.policy.uncertain_pause;
-            if is_over { send(desk, &rotation, &owed).await } else { Ok(false) }
+            if is_over { send(desk, &seat, &rotation, &owed).await } else { Ok(false) }
         }
-        RotationState::Accepted { .. } | RotationState::Reported { .. } => look(desk, &rotation, &owed).await,
+        RotationState::Accepted { .. } | RotationState::Reported { .. } => look(desk, &seat, &rotation, &owed).await,
         RotationState::Blocked { .. } | RotationState::Over { .. } => Ok(false),
     }
 }
 
 /// Chooses the target, looks once more, commits, sends.
-async fn send(desk: &Desk, rotation: &Rotation, owed: &[Debt]) -> Result<bool, Failure> {
-    let seat = desk.seat()?;
+async fn send(desk: &Desk, seat: &Seat, rotation: &Rotation, owed: &[Debt]) -> Result<bool, Failure> {
     let id = rotation.id;
     if owed.iter().all(|debt| !debt.volume.can_be_rotated()) {
         return block(desk, rotation, Block::Removable).await;
     }
-    let target = match target::choose(desk, &seat, rotation, owed).await? {
+    let target = match target::choose(desk, seat, rotation, owed).await? {
         Ok(target) => target,
         Err(why) => return block(desk, rotation, why).await,
     };
-    let Some(seen) = see(&seat, target).await? else { return block(desk, rotation, Block::TargetGone).await };
+    let Some(seen) = see(seat, target).await? else { return block(desk, rotation, Block::TargetGone).await };
     // Windows replaces a used password by itself where policy says so: then there is nothing to send.
     let owed = desk.read(move |conn| debts::of_rotation(conn, id)).await?;
     if prove(desk, &owed, &seen, rotation).await? == owed.len() {
@@ -132,7 +135,7 @@ async fn send(desk: &Desk, rotation: &Rotation, owed: &[Debt]) -> Result<bool, F
     }
     let earlier = seen.managed.rotation.as_ref().and_then(|action| action.started);
     let Some(committed) = commit_sending(desk, rotation, target, earlier).await? else { return Ok(true) };
-    let outcome = post(desk, &seat, target, committed.send_before).await;
+    let outcome = post(desk, seat, target, committed.send_before).await;
     record_sent(desk, id, committed.since, outcome).await
 }
 

@@ -15,7 +15,7 @@ use crate::domain::{
     key::{Key, Place, Volume},
     key_id::KeyId,
     note::{Note, NoteFacts},
-    policy::{Allowance, Method, Policy, Proof, Reason},
+    policy::{Allowance, Method, Pins, Policy, Proof, Reason},
     query::Query,
     recovery_password::RecoveryPassword,
     technician::{Technician, Tenant, UserId},
@@ -27,7 +27,7 @@ use crate::domain::{
         disclose::Disclosed,
         find::{DeviceMatch, Found, KeyMatch},
         open_device::{Card, Duplicate},
-        sign_in::SignedIn,
+        sign_in::{SignedIn, Way},
         sync_index::Listing,
     },
 };
@@ -65,8 +65,13 @@ pub fn policy() -> Policy {
         uncertain_pause: Duration::from_mins(2),
         watch_first: Duration::from_secs(20),
         watch_longest: Duration::from_mins(15),
+        lock_after: Duration::from_mins(15),
+        index_expires: Duration::from_hours(30 * 24),
         mask_facts: true,
         print: Allowance::Never,
+        copy: Allowance::Always,
+        pins: Pins::default(),
+        ways: vec![Way::DeviceCode, Way::Browser],
         closes: Proof::NewKeySeen,
     }
 }

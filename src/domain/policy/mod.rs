@@ -1,14 +1,20 @@
 //! What the organisation requires. The shipped policy stands in `assets/policy.toml`; a machine-wide file replaces lines of it; everything
 //! else may only tighten.
 
+mod lines;
+mod rules;
+
 use std::time::Duration;
 
 use super::{
     caller::{Claim, Compared, Fact, Knowledge},
-    digest::fingerprint,
     ticket::TicketRule,
+    work::sign_in::Way,
 };
 use serde::{Deserialize, Serialize};
+use url::Url;
+
+pub use lines::{LINES, Line, LineError};
 
 /// Why a key may be needed: one line of the policy's list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +80,17 @@ impl Proof {
     }
 }
 
+/// Which tenants and hosts may be used. An empty list pins nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// Tenant ids or domains, as the settings write them.
+    pub tenants: Vec<String>,
+    /// Where to sign in.
+    pub authorities: Vec<Url>,
+    /// Where Graph is.
+    pub graphs: Vec<Url>,
+}
+
 /// The effective policy.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -98,8 +115,18 @@ pub struct Policy {
     pub watch_first: Duration,
     /// The longest such pause.
     pub watch_longest: Duration,
+    /// A desk nobody touched for this long asks who is there before the next reveal.
+    pub lock_after: Duration,
+    /// An index nobody used for this long is wiped.
+    pub index_expires: Duration,
     pub mask_facts: bool,
+    /// Recovery passwords on stdout.
     pub print: Allowance,
+    /// Texts without secrets into the clipboard: notes, codes, failures.
+    pub copy: Allowance,
+    pub pins: Pins,
+    /// How a person may sign in. Never empty.
+    pub ways: Vec<Way>,
     /// The lowest grade that closes a debt without a person; above [`Proof::Probable`].
     pub closes: Proof,
 }
@@ -164,42 +191,6 @@ impl Policy {
             (matched, required) => Err(VerificationError::MoreWanted(required - matched)),
         }
     }
-
-    /// A short fingerprint of everything above, recorded with every ledger row.
-    pub fn digest(&self) -> String {
-        let Self {
-            ticket,
-            ticket_check,
-            reasons,
-            methods,
-            claims_required,
-            per_hour,
-            per_day,
-            conceal_after,
-            drop_after,
-            rotation_delay,
-            uncertain_pause,
-            watch_first,
-            watch_longest,
-            mask_facts,
-            print,
-            closes,
-        } = self;
-        let patterns: Vec<&str> = ticket.patterns().collect();
-        let lines = serde_json::json!({
-            "ticket": [patterns, ticket.prefix],
-            "ticket_check": ticket_check,
-            "reasons": reasons,
-            "methods": methods,
-            "claims_required": claims_required,
-            "limits": [per_hour, per_day],
-            "timers": [conceal_after, drop_after, rotation_delay, uncertain_pause, watch_first, watch_longest],
-            "mask_facts": mask_facts,
-            "print": print,
-            "closes": closes,
-        });
-        fingerprint(lines.to_string())
-    }
 }
 
 #[cfg(test)]
@@ -226,8 +217,13 @@ mod tests {
             uncertain_pause: Duration::ZERO,
             watch_first: Duration::ZERO,
             watch_longest: Duration::ZERO,
+            lock_after: Duration::ZERO,
+            index_expires: Duration::ZERO,
             mask_facts: true,
             print: Allowance::Never,
+            copy: Allowance::Always,
+            pins: Pins::default(),
+            ways: vec![Way::DeviceCode],
             closes: Proof::NewKeySeen,
         }
     }
