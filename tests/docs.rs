@@ -10,10 +10,7 @@ use std::{
 
 use assert_cmd::Command;
 use clap::Parser as _;
-use keydesk::{
-    cli::Cli,
-    domain::capability::{CAPABILITIES, Capability, Realm},
-};
+use keydesk::{cli::Cli, domain::capability::CAPABILITIES};
 use serde_json::Value;
 
 fn at(path: &str) -> PathBuf {
@@ -109,37 +106,6 @@ fn a_command_line_in_a_document_that_the_program_does_not_take_is_found() {
     let found = commands("Run `keydesk docter`.\n\n```console\n$ keydesk doctor --jsno > x\n```\n");
     assert_eq!(found, ["doctor --jsno", "docter"]);
     assert!(found.iter().all(|line| Cli::try_parse_from(format!("keydesk {line}").split(' ')).is_err()));
-}
-
-/// One row of the table of permissions.
-fn row(capability: &Capability) -> String {
-    let code = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", else ");
-    let needs = |required: bool| {
-        let wanted = capability.permissions.iter().filter(move |permission| permission.required == required);
-        wanted.map(|permission| code(permission.asks)).collect::<Vec<_>>().join("; ")
-    };
-    let endpoints: Vec<String> = capability.permissions.iter().map(|p| format!("`{}`", p.endpoint)).collect();
-    let roles = |realm: Realm, word: &str| {
-        let names: Vec<&str> =
-            capability.roles.iter().filter(|role| role.realm == realm).map(|role| role.name).collect();
-        if names.is_empty() { String::new() } else { format!("{word}: {}. ", names.join(", ")) }
-    };
-    let (required, wished) = (needs(true), needs(false));
-    let permissions = if wished.is_empty() { required } else { format!("{required}; to say more: {wished}") };
-    let word = capability.feature.word();
-    let (does, without) = (capability.does, capability.without);
-    let roles = roles(Realm::Entra, "Entra") + &roles(Realm::Intune, "Intune");
-    format!("| **{word}** | {does} | {} | {permissions} | {} | {without} |\n", endpoints.join(", "), roles.trim_end())
-}
-
-#[test]
-fn the_table_of_permissions_is_the_programs_own() {
-    let page = fs::read_to_string(at("docs/permissions.md")).unwrap();
-    let (_, rest) = page.split_once("<!-- permissions -->\n").unwrap();
-    let stands = rest.split_once("<!-- /permissions -->").unwrap().0;
-    let head = "| light | what for | Graph | delegated permissions | roles, any one is enough, least first | without it |\n|---|---|---|---|---|---|\n";
-    let expected = head.to_owned() + &CAPABILITIES.iter().map(row).collect::<String>();
-    assert!(stands == expected, "docs/permissions.md should say, between its marks:\n\n{expected}");
 }
 
 #[test]

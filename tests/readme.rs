@@ -8,6 +8,7 @@ use std::{fmt::Write as _, fs, path::PathBuf, process::Command};
 use clap::CommandFactory as _;
 use keydesk::{
     cli::Cli,
+    domain::capability::{CAPABILITIES, Realm},
     tui::{Action, Keymap, Place},
 };
 use serde::Deserialize;
@@ -54,10 +55,38 @@ fn read(path: &str) -> String {
 
 /// The README's text between `<!-- name -->` and `<!-- /name -->` is `expected`.
 fn assert_stands(name: &str, expected: &str) {
-    let readme = read("README.md");
+    assert_stands_in("README.md", name, expected);
+}
+
+/// The same of any document.
+fn assert_stands_in(document: &str, name: &str, expected: &str) {
+    let text = read(document);
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-    let stands = readme.split_once(&begin).and_then(|(_, rest)| rest.split_once(&end)).unwrap().0;
-    assert!(stands == expected, "README.md should say, between its marks «{name}»:\n\n{expected}");
+    let stands = text.split_once(&begin).and_then(|(_, rest)| rest.split_once(&end)).unwrap().0;
+    assert!(stands == expected, "{document} should say, between its marks «{name}»:\n\n{expected}");
+}
+
+#[test]
+fn the_page_of_permissions_repeats_the_programs_own_table() {
+    let mut table =
+        "| light | request | permission | role in Entra | role in Intune | without it |\n|---|---|---|---|---|---|\n"
+            .to_owned();
+    for row in &CAPABILITIES {
+        let roles = |realm| {
+            let named = row.roles.iter().filter(|role| role.realm == realm).map(|role| role.name);
+            named.collect::<Vec<_>>().join(", ")
+        };
+        let mut beside = format!("{} | {} | {}", roles(Realm::Entra), roles(Realm::Intune), row.without);
+        let mut light = format!("**{}**: {}", row.feature.word(), row.does);
+        for permission in row.permissions {
+            let asked = permission.asks.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", else ");
+            let optional = if permission.required { "" } else { " (does without)" };
+            writeln!(table, "| {light} | `{}` | {asked}{optional} | {beside} |", permission.endpoint).unwrap();
+            light.clear();
+            " | | ".clone_into(&mut beside);
+        }
+    }
+    assert_stands_in("docs/permissions.md", "permissions", &table);
 }
 
 #[test]

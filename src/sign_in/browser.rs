@@ -78,11 +78,17 @@ pub(super) async fn run(
 /// Whom the page should expect, and how thoroughly it should ask.
 fn extras<'a>(asked: &'a Asked, endpoints: &Endpoints) -> Vec<(&'static str, &'a str)> {
     let mut extras: Vec<(&str, &str)> = asked.hint.iter().map(|hint| ("login_hint", hint.as_str())).collect();
+    // The browser's own account is often not the one with the helpdesk's roles. Others than Entra may not know the word; and what they hand
+    // out for `offline_access` they ask consent for each time (OpenID Connect Core 11).
+    let prompt = match (asked.fresh, endpoints.entra) {
+        (true, true) => Some("login"),
+        (true, false) => Some("login consent"),
+        (false, true) => asked.hint.is_none().then_some("select_account"),
+        (false, false) => Some("consent"),
+    };
+    extras.extend(prompt.map(|prompt| ("prompt", prompt)));
     if asked.fresh {
-        extras.extend([("prompt", "login"), ("max_age", "0")]);
-    } else if asked.hint.is_none() && endpoints.selects_account {
-        // The browser's own account is often not the one with the helpdesk's roles.
-        extras.push(("prompt", "select_account"));
+        extras.push(("max_age", "0"));
     }
     extras
 }

@@ -34,8 +34,8 @@ pub(super) struct Endpoints {
     pub device_code: Option<Url>,
     pub token: Url,
     pub keys: Url,
-    /// Whether the page can be asked to let a person choose among accounts.
-    pub selects_account: bool,
+    /// Entra, or what speaks as it does. Others keep closer to the standard.
+    pub entra: bool,
 }
 
 #[derive(Deserialize)]
@@ -46,8 +46,8 @@ struct Document {
     device_authorization_endpoint: Option<Url>,
     jwks_uri: Url,
     msgraph_host: Option<String>,
-    /// Missing: whatever the standard names.
-    prompt_values_supported: Option<Vec<String>>,
+    /// Entra's alone.
+    cloud_instance_name: Option<String>,
 }
 
 /// What an authority says of itself, for whoever checks a desk.
@@ -113,14 +113,13 @@ fn check(document: Document, connection: &Connection) -> Result<Endpoints, SignI
     if let Some(named) = document.msgraph_host.as_deref().filter(|named| !named.is_empty()) {
         check_graph(named, connection)?;
     }
-    let prompts = document.prompt_values_supported;
     Ok(Endpoints {
         issuer: document.issuer,
         authorize: document.authorization_endpoint,
         device_code: document.device_authorization_endpoint,
         token: document.token_endpoint,
         keys: document.jwks_uri,
-        selects_account: prompts.is_none_or(|known| known.iter().any(|prompt| prompt == "select_account")),
+        entra: document.cloud_instance_name.is_some(),
     })
 }
 
@@ -191,7 +190,7 @@ mod tests {
             device_authorization_endpoint: device.map(|url| url.parse().unwrap()),
             jwks_uri: format!("{}/keys", token.rsplit_once('/').unwrap().0).parse().unwrap(),
             msgraph_host: None,
-            prompt_values_supported: None,
+            cloud_instance_name: None,
         }
     }
 

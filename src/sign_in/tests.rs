@@ -9,10 +9,10 @@ use std::{
 };
 
 use rstest::rstest;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    test_tenant::{by_code, decoded, refusal, session, signed_in, token_service},
+    test_tenant::{Signer, by_code, decoded, refusal, session, signed_in, token_service},
     *,
 };
 use crate::{
@@ -247,6 +247,93 @@ async fn a_session_survives_a_restart_in_the_systems_store_and_no_sign_out() {
     assert!(token_requests(&server).last().unwrap().contains("refresh_token=r2"));
     second.sign_out().await;
     assert!(!vaulted().await.restore().await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs a credential store that asks nobody: on Linux a D-Bus session with an unlocked keyring"]
+async fn the_systems_store_keeps_a_token_of_six_kilobytes_whole_and_nothing_of_it_after_a_shorter_one() {
+    let server = service(3_600, |_, _| None).await;
+    let vault = Vault::open(session(&server).connection()).await;
+    assert!(matches!(vault, Vault::Os(_)));
+    let token = |length: usize| SecretString::from("1.AXEA-_".chars().cycle().take(length).collect::<String>());
+    for length in [6_000, 2_400, 7_201, 300] {
+        assert!(vault.save(&token(length)).await);
+        assert_eq!(vault.load().await.unwrap().expose_secret(), token(length).expose_secret(), "{length} bytes");
+    }
+    vault.forget().await;
+    assert!(vault.load().await.is_none());
+}
+
+/// A tenant whose id tokens and published keys are what `signer` says for the n-th token, and the n-th question for keys.
+async fn signed_by(signer: impl Fn(usize) -> Signer + Send + Sync + 'static) -> TestServer {
+    let (tokens, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let signers = [signer(0), signer(1), signer(2)];
+    TestServer::start(move |_, request| {
+        let host = request.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+        if request.starts_with("GET /keys ") {
+            return Reply::new(200, signers[asked.fetch_add(1, Ordering::SeqCst).min(2)].public());
+        }
+        let answer = token_service(request, 3_600).unwrap_or(Reply::new(404, ""));
+        match answer {
+            Reply::Whole { body, .. } if request.starts_with("POST /t ") => {
+                let signer = &signers[tokens.fetch_add(1, Ordering::SeqCst).min(2)];
+                let mut body: serde_json::Value = serde_json::from_str(&body).unwrap();
+                body["id_token"] = signer.sign(&test_tenant::claims(host)).into();
+                Reply::new(200, body.to_string())
+            }
+            other => other,
+        }
+    })
+    .await
+}
+
+fn key_questions(server: &TestServer) -> usize {
+    server.seen().iter().filter(|request| request.starts_with("GET /keys ")).count()
+}
+
+#[tokio::test]
+async fn a_key_that_is_new_is_looked_for_once_more() {
+    let server = signed_by(|n| Signer::named(["first", "second", "third"][n])).await;
+    let session = signed_in(&server).await;
+    assert_eq!(key_questions(&server), 1);
+    // The second token is signed with the second key, which only the second answer publishes.
+    session.token(Feature::Reveal).await.unwrap();
+    assert_eq!(key_questions(&server), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_no_published_key_signed_is_refused_and_the_rotated_refresh_token_is_kept() {
+    let published = Signer::named("published");
+    let count = AtomicUsize::new(0);
+    let server = TestServer::start(move |_, request| {
+        let host = request.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default().to_owned();
+        let second = request.starts_with("POST /t ") && count.fetch_add(1, Ordering::SeqCst) == 1;
+        let answer = token_service(request, 3_600).unwrap_or(Reply::new(404, ""));
+        match answer {
+            Reply::Whole { body, .. } if second => {
+                let mut body: serde_json::Value = serde_json::from_str(&body).unwrap();
+                body["id_token"] = published.sign(&test_tenant::claims(&host)).into();
+                Reply::new(200, body.to_string())
+            }
+            other => other,
+        }
+    })
+    .await;
+    let session = signed_in(&server).await;
+    let refused = session.token(Feature::Reveal).await.unwrap_err();
+    assert!(refused.to_string().contains("does not publish"), "{refused}");
+    assert_eq!(key_questions(&server), 2);
+    session.token(Feature::Reveal).await.unwrap();
+    assert!(token_requests(&server).last().unwrap().contains("refresh_token=r2"));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_does_not_say_who_came_is_none() {
+    let server = service(3_600, |_, _| Some(Reply::new(200, r#"{"token_type":"Bearer","access_token":"a"}"#))).await;
+    let session = session(&server);
+    let refused = session.sign_in(&by_code(), |_| ()).await.unwrap_err();
+    assert!(refused.to_string().contains("does not say who signed in"), "{refused}");
+    assert!(!session.is_signed_in());
 }
 
 #[tokio::test]
