@@ -66,7 +66,7 @@ async fn fault(State(tenant): State<Tenant>, Json(fault): Json<Fault>) -> Status
 }
 
 async fn heal(State(tenant): State<Tenant>) -> StatusCode {
-    tenant.faults().clear();
+    tenant.heal();
     StatusCode::NO_CONTENT
 }
 
