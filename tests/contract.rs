@@ -1,4 +1,4 @@
-//! What our client asks and what the simulated tenant answers, held against Microsoft's own OpenAPI description of Graph.
+//! What our client asks and what the simulated tenant answers, held against Microsoft's own `OpenAPI` description of Graph.
 //!
 //! The description is not ours to ship: `GRAPH_SCHEMAS` names a folder with `graph-v1.yaml` and `graph-beta.yaml`; CONTRIBUTING.md says
 //! where they come from. A whole call is walked through a recorder between the two, and every exchange is looked up: path and method must
@@ -158,7 +158,7 @@ impl Description {
     /// Every property this schema declares, through what it inherits.
     fn declared(&self, schema: &Value, into: &mut BTreeMap<String, Value>) {
         let schema = self.resolve(schema);
-        for part in ["allOf", "anyOf", "oneOf"].iter().flat_map(|kind| schema[kind].as_array()).flatten() {
+        for part in ["allOf", "anyOf", "oneOf"].iter().filter_map(|kind| schema[kind].as_array()).flatten() {
             self.declared(part, into);
         }
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {

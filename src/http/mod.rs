@@ -15,6 +15,7 @@ mod error;
 mod limiter;
 mod request;
 mod retry;
+pub mod route;
 #[cfg(test)]
 pub(crate) mod test_server;
 

@@ -42,13 +42,19 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
         Request::Debts => ops::debts::list(desk).await.map(Outcome::Debts),
         Request::SettleDebt(request) => ops::debts::settle(desk, request).await.map(Outcome::Debts),
         Request::WrapUp => ops::rotate::send_held(desk).await.map(|()| Outcome::WrappedUp),
-        Request::Copy(text) => match desk.clipboard.copy_text(text).await {
-            Ok(()) => Ok(Outcome::Copied),
-            Err(error) => Err(Failure::new(Kind::Failed, error.to_string())),
-        },
+        Request::Copy(text) => copy(desk, text).await.map(|()| Outcome::Copied),
         Request::Browse(address) => browse(address).await.map(|()| Outcome::Browsed),
         Request::NextCaller => Ok(Outcome::NextCaller(desk.next_caller().await)),
     }
+}
+
+/// Copies a text without secrets, where the policy allows it.
+async fn copy(desk: &Desk, text: String) -> Result<(), Failure> {
+    if !desk.policy.copy.holds(desk.is_simulation()) {
+        return Err(Failure::new(Kind::Refused, "The policy does not allow copying here (output.copy).")
+            .next("Type it over; the screen keeps it."));
+    }
+    desk.clipboard.copy_text(text).await.map_err(|error| Failure::new(Kind::Failed, error.to_string()))
 }
 
 /// Opens the technician's browser: a graphical one, never a text browser in this terminal.
