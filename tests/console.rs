@@ -7,8 +7,8 @@ mod common;
 use std::{fs, path::Path, time::Duration};
 
 use common::{
-    Served, TICKET,
-    pty::{Term, keydesk},
+    Served,
+    pty::{Term, keydesk, to_the_question},
     serve,
 };
 use portable_pty::CommandBuilder;
@@ -19,11 +19,7 @@ const F2: &str = "\x1bOQ";
 const F3: &str = "\x1bOR";
 const CTRL_Q: &str = "\x11";
 const ESC: &str = "\x1b";
-const TAB: &str = "\t";
 const ENTER: &str = "\r";
-
-/// Longer than a burst: keys that come faster than fingers decide nothing.
-const BEAT: Duration = Duration::from_millis(100);
 
 /// The console on this home, looking at its rotations every second.
 fn console(home: &Path, served: &Served) -> Term {
@@ -35,28 +31,7 @@ fn console(home: &Path, served: &Served) -> Term {
 
 /// From the empty desk to the stage.
 fn to_the_stage(term: &mut Term) {
-    term.send("4F2B91C0");
-    term.wait_for("HVC-LT-0421, Entra joined");
-    term.send(ENTER);
-    term.wait_for("They say");
-    term.send("mara voss");
-    term.send(ENTER);
-    term.wait_for("match: the owner");
-    term.send(TAB);
-    // What comes within a quarter of a second of the list is dropped: it may have been meant for the field.
-    std::thread::sleep(Duration::from_millis(400));
-    term.send("1");
-    term.wait_for("► 1");
-    std::thread::sleep(BEAT);
-    term.send("v");
-    term.wait_for("Ticket");
-    term.wait_for("INC");
-    term.send(&TICKET["INC".len()..]);
-    term.wait_for("fits the pattern");
-    term.send(ENTER);
-    term.send("2");
-    term.wait_for("Written down before");
-    std::thread::sleep(BEAT);
+    to_the_question(term);
     term.send(ENTER);
     term.wait_for("1 of 8");
 }

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use url::Url;
 
-use super::{Ask, Graph, GraphError, wire};
+use super::{
+    Ask, Graph, GraphError,
+    wire::{self, Scalar},
+};
 use crate::http::Answer;
 
 /// No listing that is read in one go has more pages; a service that ignores a filter sends its whole tenant.
@@ -41,21 +44,37 @@ impl Link {
 #[derive(Deserialize)]
 struct Body<R> {
     value: Option<Vec<R>>,
-    #[serde(rename = "@odata.nextLink")]
-    next: Option<String>,
+    #[serde(default, rename = "@odata.nextLink")]
+    next: Scalar,
 }
 
-/// Reads one page of rows; a row that `keep` gives back as `None` is skipped and counted.
+/// The rows of a body, `None` for one that is none, and what stands where the link would. `None`: it is no list.
+fn rows<R: DeserializeOwned>(body: &[u8]) -> Option<(Option<Vec<Option<R>>>, Scalar)> {
+    if let Ok(body) = serde_json::from_slice::<Body<R>>(body) {
+        return Some((body.value.map(|rows| rows.into_iter().map(Some).collect()), body.next));
+    }
+    // One row that cannot be read must not hide the others. This makes a tree of the whole page, and is rare.
+    let body: Body<serde_json::Value> = serde_json::from_slice(body).ok()?;
+    let read = |row| serde_json::from_value::<R>(row).ok();
+    Some((body.value.map(|rows| rows.into_iter().map(read).collect()), body.next))
+}
+
+/// Reads one page of rows; a row that is none, or that `keep` gives back as `None`, is skipped and counted, as long as
+/// one remains.
 fn read<R: DeserializeOwned, T>(answer: &Answer, keep: impl Fn(R) -> Option<T>) -> Result<Page<T>, GraphError> {
-    let body: Body<R> = serde_json::from_slice(&answer.body).map_err(|_| GraphError::odd(answer, "it is no list"))?;
-    let rows = body.value.ok_or_else(|| GraphError::odd(answer, "it holds no list"))?;
+    let (rows, next) = rows(&answer.body).ok_or_else(|| GraphError::odd(answer, "it is no list"))?;
+    let rows = rows.ok_or_else(|| GraphError::odd(answer, "it holds no list"))?;
     let count = rows.len();
-    let items: Vec<T> = rows.into_iter().filter_map(keep).collect();
+    let items: Vec<T> = rows.into_iter().flatten().filter_map(keep).collect();
+    if items.is_empty() && count > 0 {
+        // Nobody may be told that there is nothing.
+        return Err(GraphError::odd(answer, "no row of its list can be read"));
+    }
     let skipped = count - items.len();
     if skipped > 0 {
         tracing::warn!(skipped, "rows without what they need");
     }
-    let next = body.next.filter(|link| !link.is_empty()).map(Link);
+    let next = next.text().filter(|link| !link.is_empty()).map(Link::new);
     Ok(Page { items, next, entra_time: answer.date, skipped })
 }
 
@@ -118,4 +137,81 @@ fn endless() -> GraphError {
 pub(super) fn select(url: Url, fields: &str, more: &[(&str, &str)]) -> Url {
     let options: Vec<(&str, &str)> = more.iter().copied().chain([("$select", fields)]).collect();
     wire::with_query(url, &options)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Row {
+        id: Scalar,
+        #[serde(default, deserialize_with = "wire::list")]
+        parts: Vec<Scalar>,
+    }
+
+    fn page_of(body: &str) -> Result<Page<String>, GraphError> {
+        read(&Answer::of_test(200, body), |row: Row| {
+            let id = row.id.text()?.to_owned();
+            Some(format!("{id} {}", row.parts.len()))
+        })
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_hides_no_other_and_the_link_leads_on() {
+        let rows = r#"[null, 7, {"id":"a","parts":"none"}, {"id":"b","parts":["x"]}, {"parts":[]}, {"id":["c"]}]"#;
+        let page = page_of(&format!(r#"{{"value":{rows},"@odata.nextLink":"https://graph.example/next"}}"#)).unwrap();
+        assert_eq!((page.items, page.skipped), (vec!["b 1".to_owned()], 5));
+        assert_eq!(page.next.unwrap().as_str(), "https://graph.example/next");
+    }
+
+    #[test]
+    fn a_link_that_is_none_is_the_end() {
+        for link in ["null", "\"\"", "{}", "[7]"] {
+            assert_eq!(page_of(&format!(r#"{{"value":[],"@odata.nextLink":{link}}}"#)).unwrap().next, None, "{link}");
+        }
+    }
+
+    /// Any JSON, some levels deep.
+    fn anything() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 5, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                proptest::collection::btree_map("id|parts|value|.{0,4}", inner, 0..5)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_bring_it_down(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = page_of(&String::from_utf8_lossy(&bytes));
+        }
+
+        #[test]
+        fn a_good_row_is_found_among_any_others(before in proptest::collection::vec(anything(), 0..4), after in proptest::collection::vec(anything(), 0..4)) {
+            let good = json!({"id": "the good one", "parts": null});
+            let rows: Vec<Value> = before.into_iter().chain([good]).chain(after).collect();
+            let page = page_of(&json!({"value": rows}).to_string()).unwrap();
+            prop_assert!(page.items.contains(&"the good one 0".to_owned()));
+            prop_assert_eq!(page.items.len() + page.skipped, rows.len());
+        }
+
+        #[test]
+        fn any_error_body_is_read_without_harm(body in anything(), status in 400_u16..600) {
+            let error = GraphError::from_answer(&Answer::of_test(status, &json!({"error": body}).to_string()));
+            let said = format!("{error} {}", error.report().unwrap());
+            prop_assert!(!said.contains(char::is_control), "{}", said);
+        }
+    }
 }

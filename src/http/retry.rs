@@ -4,7 +4,7 @@ use std::{future::Future, time::Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 
-use super::{Answer, HttpError, Limits, Lost, OnWait, Repeat};
+use super::{Answer, HttpError, Limits, Lost, NoWay, OnWait, Repeat};
 use crate::domain::work::Waiting;
 
 /// How often a request is repeated after the first attempt.
@@ -79,8 +79,11 @@ fn may_repeat(repeat: Repeat, setback: &Setback) -> bool {
         (Repeat::NotServed, Setback::Answer(answer)) => was_not_served(answer),
         (Repeat::Freely, Setback::Answer(_)) => true,
         (Repeat::Freely, Setback::Error(error)) => match error {
-            HttpError::NotReached { .. } | HttpError::Uncertain { why: Lost::Broken, .. } => true,
-            HttpError::PlainHttp { .. } | HttpError::Malformed { .. } | HttpError::Uncertain { .. } => false,
+            HttpError::NotReached { why, .. } => {
+                matches!(why, NoWay::Name | NoWay::Refused | NoWay::Timeout | NoWay::Other)
+            }
+            HttpError::Uncertain { why, .. } => *why == Lost::Broken,
+            HttpError::PlainHttp { .. } | HttpError::Malformed { .. } => false,
         },
     }
 }

@@ -205,3 +205,69 @@ fn a_request_shows_neither_query_nor_token_nor_body() {
     assert!(!shown.contains("secret") && !shown.contains("t0ken") && !shown.contains("b0dy"), "{shown}");
     assert!(!format!("{:?}", request.headers).contains("t0ken"));
 }
+
+#[tokio::test]
+async fn every_request_says_who_asks_and_keeps_its_id_through_its_repeats() {
+    let server = scripted(vec![Reply::new(503, ""), Reply::new(200, "ok"), Reply::new(200, "ok")]).await;
+    let http = impatient();
+    let answer = http.send(&Request::get(server.at("/x"))).await.unwrap();
+    http.send(&Request::get(server.at("/x"))).await.unwrap();
+    let header = |request: &str, name: &str| {
+        let line = request.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix(name).map(str::to_owned));
+        line.unwrap_or_else(|| panic!("no {name} in {request}"))
+    };
+    let seen = server.seen();
+    for request in &seen {
+        assert_eq!(header(request, "ocp-client-name: "), "keydesk");
+        assert_eq!(header(request, "ocp-client-version: "), env!("CARGO_PKG_VERSION"));
+        assert!(header(request, "user-agent: ").starts_with("keydesk/"));
+    }
+    let ids: Vec<String> = seen.iter().map(|request| header(request, "client-request-id: ")).collect();
+    assert!(ids[0] == ids[1] && ids[1] != ids[2], "{ids:?}");
+    assert_eq!(answer.report.client_request_id.as_ref(), Some(&ids[1]));
+}
+
+#[tokio::test]
+async fn what_runs_behind_the_desk_keeps_away_as_long_as_anybody_was_told() {
+    let busy = Reply::new(429, "").with("retry-after", "1");
+    let server = scripted(vec![busy, Reply::new(200, "")]).await;
+    let (front, told) = (impatient(), Arc::new(Mutex::new(Vec::new())));
+    let noted = Arc::clone(&told);
+    let behind = front.with_turn(Turn::Behind).with_waiting(Arc::new(move |w| noted.lock().unwrap().push(w.for_)));
+    let once = Request::get(server.at("/call")).repeat(Repeat::Never);
+    assert_eq!(front.send(&once).await.unwrap().status, 429);
+    // A call goes all the same.
+    let begun = Instant::now();
+    assert_eq!(front.send(&once).await.unwrap().status, 200);
+    assert!(begun.elapsed() < Duration::from_millis(700), "{:?}", begun.elapsed());
+    behind.send(&Request::get(server.at("/listing"))).await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(800), "{:?}", begun.elapsed());
+    assert_eq!(told.lock().unwrap().len(), 1);
+    // The sign-in service was not busy.
+    let other = scripted(vec![Reply::new(200, "")]).await;
+    assert_eq!(behind.send(&Request::get(other.at("/x"))).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_call_does_not_wait_for_listings_that_hang() {
+    let server =
+        TestServer::start(
+            |_, request| {
+                if request.starts_with("GET /listing") { Reply::Stall } else { Reply::new(200, "") }
+            },
+        )
+        .await;
+    let front = impatient();
+    let listings: Vec<_> = (0..9)
+        .map(|_| {
+            let (behind, page) = (front.with_turn(Turn::Behind), Request::get(server.at("/listing")));
+            tokio::spawn(async move { behind.send(&page).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let begun = Instant::now();
+    assert_eq!(front.send(&Request::get(server.at("/call"))).await.unwrap().status, 200);
+    assert!(begun.elapsed() < Duration::from_millis(700), "{:?}", begun.elapsed());
+    assert_eq!(server.seen().iter().filter(|request| request.starts_with("GET /listing")).count(), 2);
+    listings.iter().for_each(tokio::task::JoinHandle::abort);
+}

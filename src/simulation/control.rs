@@ -68,7 +68,7 @@ async fn fault(State(tenant): State<Tenant>, Json(fault): Json<Fault>) -> Status
 }
 
 async fn heal(State(tenant): State<Tenant>) -> StatusCode {
-    tenant.faults().clear();
+    tenant.heal();
     StatusCode::NO_CONTENT
 }
 

@@ -134,6 +134,35 @@ impl Term {
     }
 }
 
+/// Longer than a burst: keys that come faster than fingers decide nothing.
+pub const BEAT: Duration = Duration::from_millis(100);
+
+/// From the empty desk to the point where Enter asks for the key.
+pub fn to_the_question(term: &mut Term) {
+    term.send("4F2B91C0");
+    term.wait_for("HVC-LT-0421, Entra joined");
+    term.send("\r");
+    term.wait_for("They say");
+    term.send("mara voss");
+    term.send("\r");
+    term.wait_for("match: the owner");
+    term.send("\t");
+    // What comes within a quarter of a second of the list is dropped: it may have been meant for the field.
+    std::thread::sleep(Duration::from_millis(400));
+    term.send("1");
+    term.wait_for("► 1");
+    std::thread::sleep(BEAT);
+    term.send("v");
+    term.wait_for("Ticket");
+    term.wait_for("INC");
+    term.send(&super::TICKET["INC".len()..]);
+    term.wait_for("fits the pattern");
+    term.send("\r");
+    term.send("2");
+    term.wait_for("Written down before");
+    std::thread::sleep(BEAT);
+}
+
 fn nonzero(n: u16) -> std::num::NonZero<u16> {
     std::num::NonZero::new(n).unwrap()
 }
