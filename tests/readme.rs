@@ -16,7 +16,8 @@ use serde::Deserialize;
 use common::{TICKET, pty::serve};
 
 /// Every document with links.
-const DOCUMENTS: &[&str] = &["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/ledger.md", "docs/secrets.md"];
+const DOCUMENTS: &[&str] =
+    &["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/ledger.md", "docs/policy.md", "docs/secrets.md"];
 const PICTURES: &str = "assets/pictures";
 
 #[derive(Deserialize)]

@@ -96,7 +96,7 @@ enum Command {
     Debts(debts::Debts),
     /// Print the ledger of this machine and check its chain
     Ledger(ledger::Ledger),
-    /// Print a configuration file to start from, or where it is looked for
+    /// Print a configuration file to start from, where the files are, or the policy in force
     Config(config::Config),
     /// Print completions for a shell
     Completions(completions::Completions),

@@ -163,4 +163,6 @@ impl Effective {
 }
 
 #[cfg(test)]
+mod loosening;
+#[cfg(test)]
 mod tests;
