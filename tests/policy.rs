@@ -65,7 +65,9 @@ fn in_force(command: &mut Command) -> (Value, Vec<Value>) {
     let mut said: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
     let digest = said["digest"].clone();
     let lines = said["lines"].as_array_mut().unwrap();
-    lines.iter_mut().for_each(|line| line["ignored"] = Value::Null);
+    for line in lines.iter_mut() {
+        line["ignored"] = Value::Null;
+    }
     (digest, lines.clone())
 }
 
