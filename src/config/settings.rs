@@ -150,9 +150,30 @@ impl Settings {
         Self::load_from(&Paths::find(overrides.home.as_deref())?, overrides, &paths::machine_policy())
     }
 
+    /// The settings under the shipped policy, for whoever looks into why the machine's is refused. No desk is opened with them.
+    pub fn load_without_policy(overrides: &Overrides) -> Result<Self, ConfigError> {
+        Self::load_alone(&Paths::find(overrides.home.as_deref())?, overrides)
+    }
+
+    fn load_alone(paths: &Paths, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let file = File::read(&paths.config)?;
+        let effective = policy::without_machine(file.policy(&paths.config))?;
+        Self::assemble(paths, overrides, &file, effective)
+    }
+
     fn load_from(paths: &Paths, overrides: &Overrides, machine_policy: &Path) -> Result<Self, ConfigError> {
         let file = File::read(&paths.config)?;
         let effective = policy::effective(machine_policy, file.policy(&paths.config))?;
+        Self::assemble(paths, overrides, &file, effective)
+    }
+
+    /// What the file and the flags say, as far as the policy allows it.
+    fn assemble(
+        paths: &Paths,
+        overrides: &Overrides,
+        file: &File,
+        effective: policy::Effective,
+    ) -> Result<Self, ConfigError> {
         let profiles = file.profiles();
         profiles.refuse_twins(&paths.config)?;
         let chosen = profiles.choose(overrides)?;
@@ -215,7 +236,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("config.toml"), config).unwrap();
         let paths = Paths::find(Some(home.path())).unwrap();
-        Settings::load_from(&paths, overrides, &home.path().join("no-policy.toml"))
+        Settings::load_alone(&paths, overrides)
     }
 
     #[test]

@@ -5,7 +5,10 @@ use url::Url;
 
 use super::{SignInError, refusal};
 use crate::{
-    domain::connection::{Connection, is_loopback},
+    domain::{
+        connection::{Connection, is_loopback},
+        foreign::printable,
+    },
     http::{Http, Request},
 };
 
@@ -31,9 +34,29 @@ struct Document {
     issuer: Url,
     token_endpoint: Url,
     device_authorization_endpoint: Option<Url>,
+    msgraph_host: Option<String>,
+}
+
+/// What an authority says of itself, for whoever checks a desk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovered {
+    /// The Graph host of its cloud (`msgraph_host`), where it names one.
+    pub graph_host: Option<String>,
+}
+
+/// Reads the discovery document and believes it as far as a sign-in would.
+pub async fn discovered(http: &Http, connection: &Connection) -> Result<Discovered, SignInError> {
+    let document = read(http, connection).await?;
+    let graph_host = document.msgraph_host.as_deref().map(printable);
+    check(document, connection)?;
+    Ok(Discovered { graph_host })
 }
 
 pub(super) async fn discover(http: &Http, connection: &Connection) -> Result<Endpoints, SignInError> {
+    check(read(http, connection).await?, connection)
+}
+
+async fn read(http: &Http, connection: &Connection) -> Result<Document, SignInError> {
     let answer = http.send(&Request::get(address(connection)).limit(LONGEST)).await;
     let answer = answer.map_err(SignInError::Unreachable)?;
     let report = Some(answer.report.clone());
@@ -46,11 +69,10 @@ pub(super) async fn discover(http: &Http, connection: &Connection) -> Result<End
             |read| read.error,
         ));
     }
-    let document: Document = serde_json::from_slice(&answer.body).map_err(|_| SignInError::Unexpected {
+    serde_json::from_slice(&answer.body).map_err(|_| SignInError::Unexpected {
         what: format!("{} does not say where to sign in: its answer is no OpenID document.", host(connection)),
         report,
-    })?;
-    check(document, connection)
+    })
 }
 
 fn address(connection: &Connection) -> Url {
@@ -111,6 +133,7 @@ mod tests {
             issuer: issuer.parse().unwrap(),
             token_endpoint: token.parse().unwrap(),
             device_authorization_endpoint: device.map(|url| url.parse().unwrap()),
+            msgraph_host: None,
         }
     }
 

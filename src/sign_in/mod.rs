@@ -16,9 +16,10 @@ mod vault;
 mod wire;
 
 pub use challenge::Challenge;
+pub use discovery::{Discovered, discovered};
 pub use refusal::{Refusal, SignInError};
 pub use session::{Session, Told};
-pub use vault::Vault;
+pub use vault::{TRIAL_LENGTH, Trial, Vault};
 
 #[cfg(test)]
 pub(crate) mod test_tenant;

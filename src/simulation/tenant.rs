@@ -86,7 +86,8 @@ impl Tenant {
             Some(path) => saved::load(path, &name, options.seed)?,
             None => None,
         };
-        let clock = Clock::ahead(saved.as_ref().map_or(0, |saved| saved.offset_ms));
+        let founded_off = || i64::try_from(options.clock_off.as_millis()).unwrap_or(0);
+        let clock = Clock::ahead(saved.as_ref().map_or_else(founded_off, |saved| saved.offset_ms));
         let world = match saved {
             Some(saved) => saved.world,
             None => founding::found(&scenario, options.seed, clock.now()),
