@@ -12,8 +12,9 @@ use tokio::sync::Notify;
 
 use crate::{
     clipboard::Clipboard,
-    config::{ConfigError, Paths, Settings},
+    config::{ConfigError, Paths, Profile, Settings},
     domain::{
+        attendance::Attendance,
         capability::Lights,
         connection::Connection,
         disclosure::Unwritten,
@@ -21,12 +22,16 @@ use crate::{
         moment::Moment,
         policy::Policy,
         technician::{Technician, Tenant},
-        work::{Failure, Kind, call::IncomingCaller},
+        work::{
+            Failure, Kind,
+            call::IncomingCaller,
+            sign_in::{Way, Ways},
+        },
     },
     graph::Graph,
     http::Http,
-    sign_in::Session,
-    store::{Index, Instance, Ledger, Pen, StoreError, TxError},
+    sign_in::{Session, Vault},
+    store::{Index, Instance, Ledger, Pen, StoreError, TxError, index},
 };
 
 /// Where ops take the time from.
@@ -71,6 +76,18 @@ impl Seat {
     }
 }
 
+/// Somebody who signed in under another name than last time, and has not confirmed it: nothing is theirs yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Arriving {
+    pub technician: Technician,
+    pub tenant: Tenant,
+    pub session: Session,
+    /// Entra asked for their credentials just now.
+    pub fresh: bool,
+    /// The session is the one the vault remembers, not one a prompt has just made.
+    pub remembered: bool,
+}
+
 /// The demo's callers, in turn.
 pub type Callers = Box<dyn FnMut() -> Option<IncomingCaller> + Send>;
 
@@ -80,6 +97,10 @@ pub struct Desk {
     pub connection: Option<Connection>,
     pub policy: Policy,
     pub paths: Paths,
+    /// The profile this desk is open on.
+    pub profile: String,
+    /// All that can be switched to, this one included.
+    pub profiles: Vec<Profile>,
     pub clock: Clock,
     pub zone: TimeZone,
     pub instance: Instance,
@@ -88,9 +109,14 @@ pub struct Desk {
     pub http: Http,
     pub clipboard: Clipboard,
     ledger: Arc<Ledger>,
+    /// How people may sign in here, the way to begin with first.
+    pub ways: Ways,
     /// Opened on first use: the vault may ask the system for it.
-    pub(crate) session: tokio::sync::OnceCell<Session>,
+    session: tokio::sync::Mutex<Option<Session>>,
     seat: RwLock<Option<Seat>>,
+    pub(crate) arriving: Mutex<Option<Arriving>>,
+    /// Whether somebody is there; `None` before anybody was.
+    attendance: Mutex<Option<Attendance>>,
     changed: Notify,
     stamp: Stamp,
     /// The demo has some.
@@ -134,6 +160,7 @@ impl Desk {
         let paths = settings.paths.clone();
         paths.create()?;
         let ledger = Ledger::open(&paths.ledger())?;
+        index::remove_unused(&paths.state, clock.now(), settings.policy.index_expires);
         let instance = Instance::start(&paths.instances()).map_err(DeskError::Instance)?;
         let stamp = Stamp {
             technician: None,
@@ -149,6 +176,8 @@ impl Desk {
             connection: settings.connection.clone(),
             policy: settings.policy.clone(),
             paths,
+            profile: settings.profile.clone(),
+            profiles: settings.profiles.clone(),
             clock,
             zone: TimeZone::system(),
             instance,
@@ -156,8 +185,11 @@ impl Desk {
             http: Http::default(),
             clipboard: Clipboard::new(),
             ledger: Arc::new(ledger),
-            session: tokio::sync::OnceCell::new(),
+            ways: settings.ways,
+            session: tokio::sync::Mutex::default(),
             seat: RwLock::new(None),
+            arriving: Mutex::default(),
+            attendance: Mutex::default(),
             changed: Notify::new(),
             stamp,
             callers: None,
@@ -208,14 +240,59 @@ impl Desk {
         })
     }
 
-    /// Takes the seat after a sign-in.
-    pub fn sit(&self, seat: Seat) {
+    /// Takes the seat after a sign-in. `fresh`: Entra has just asked for their credentials, which opens a locked desk.
+    pub fn sit(&self, seat: Seat, fresh: bool) {
         *self.seat.write().unwrap_or_else(PoisonError::into_inner) = Some(seat);
+        let mut attendance = self.attendance.lock().unwrap_or_else(PoisonError::into_inner);
+        match attendance.as_mut() {
+            Some(attendance) if !fresh => attendance.touch(self.clock.moment()),
+            _ => *attendance = Some(Attendance::begin(self.clock.moment(), self.policy.lock_after)),
+        }
+    }
+
+    /// Leaves the seat empty. A locked desk stays locked.
+    pub fn stand_up(&self) -> Option<Seat> {
+        self.seat.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// A key was pressed: somebody is there.
+    pub fn touch(&self) {
+        if let Some(attendance) = self.attendance.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            attendance.touch(self.clock.moment());
+        }
+    }
+
+    /// Whether nobody was there for so long that the next reveal wants a fresh sign-in.
+    pub fn is_locked(&self) -> bool {
+        let mut attendance = self.attendance.lock().unwrap_or_else(PoisonError::into_inner);
+        attendance.as_mut().is_some_and(|attendance| attendance.is_locked(self.clock.moment()))
+    }
+
+    /// The ways of signing in that are offered here, the one to begin with first.
+    pub fn offered_ways(&self) -> Vec<Way> {
+        self.ways.within(&self.policy.ways)
+    }
+
+    /// The session on this connection's vault, opened on first use.
+    pub(crate) async fn session(&self) -> Result<Session, Failure> {
+        let connection = self.connection()?.clone();
+        let mut session = self.session.lock().await;
+        if session.is_none() {
+            let vault = if self.remembers { Vault::open(&connection).await } else { Vault::memory() };
+            *session = Some(Session::new(self.http.clone(), connection, vault));
+        }
+        session.clone().ok_or_else(|| Failure::new(Kind::Failed, "There is no session."))
+    }
+
+    /// Goes on with another session.
+    pub(crate) async fn replace_session(&self, session: Session) {
+        *self.session.lock().await = Some(session);
     }
 
     /// What the technician can do here, once signed in.
     pub fn lights(&self) -> Option<Lights> {
-        self.session.get().map(Session::lights)
+        let seat = self.seat.read().unwrap_or_else(PoisonError::into_inner);
+        seat.as_ref().map(|seat| seat.graph.session().lights())
     }
 
     pub fn technician(&self) -> Option<Technician> {
@@ -228,6 +305,18 @@ impl Desk {
         write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError> + Send + 'static,
     ) -> Result<T, Failure> {
         let (ledger, stamp, at) = (Arc::clone(&self.ledger), self.stamp(), self.clock.now());
+        Ok(unblocked(move || ledger.write(at, &stamp, write)).await?)
+    }
+
+    /// Appends in the name of somebody who does not sit here, or not yet.
+    pub async fn record_for<T: Send + 'static>(
+        &self,
+        technician: Option<Technician>,
+        tenant: Option<uuid::Uuid>,
+        write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let stamp = Stamp { technician, tenant, ..self.stamp.clone() };
+        let (ledger, at) = (Arc::clone(&self.ledger), self.clock.now());
         Ok(unblocked(move || ledger.write(at, &stamp, write)).await?)
     }
 

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{QUICK, TICKET, connection, disclose, key, request, rotations, settings, tenant, verified_call};
+use common::{QUICK, TICKET, connection, disclose, key, request, rotations, settings, sign_in, tenant, verified_call};
 use keydesk::{
     desk::{Clock, Desk},
     domain::{
@@ -52,7 +52,7 @@ async fn desk(tenant: &Running, home: &Path) -> Arc<Desk> {
     let mut desk = Desk::open(&settings(tenant, home, QUICK), Clock::system()).unwrap();
     desk.http = Http::new(short());
     ops::calls::catch_up(&desk).await.unwrap();
-    ops::sign_in::sign_in(&desk, &Asking::quietly()).await.unwrap();
+    sign_in(&desk).await.unwrap();
     ops::sync_index::sync_index(&desk, &Asking::quietly()).await.unwrap();
     Arc::new(desk)
 }
@@ -258,7 +258,7 @@ async fn a_reveal_under(#[case] trouble: Value, #[case] ending: Ending) {
     // The desk is usable: the technician signs in where that is asked for, and asks again, on purpose.
     heal(&tenant).await;
     if matches!(&outcome, Err(failure) if failure.kind == Kind::SignIn) {
-        ops::sign_in::sign_in(&desk, &Asking::quietly()).await.unwrap();
+        sign_in(&desk).await.unwrap();
     }
     disclose(&desk, &call).await.unwrap();
     assert_eq!(reads(&tenant, call.key), audited + 1);
@@ -400,7 +400,7 @@ async fn a_read_ends_in_a_sentence_under(
 
     heal(&tenant).await;
     if failure.kind == Kind::SignIn {
-        ops::sign_in::sign_in(&desk, &Asking::quietly()).await.unwrap();
+        sign_in(&desk).await.unwrap();
     }
     assert!(reading.perform(&desk, &call).await.unwrap() > 0);
     disclose(&desk, &call).await.unwrap();
@@ -442,7 +442,7 @@ async fn a_session_that_is_revoked_in_the_middle_of_a_call_asks_for_a_sign_in_an
     assert_report(&failure, "/oauth2/v2.0/token");
     assert_eq!((failure.kind, reads(&tenant, call.key)), (Kind::SignIn, 0));
     assert_whole(&desk);
-    ops::sign_in::sign_in(&desk, &Asking::quietly()).await.unwrap();
+    sign_in(&desk).await.unwrap();
     disclose(&desk, &call).await.unwrap();
     assert_eq!(reads(&tenant, call.key), 1);
 }

@@ -17,6 +17,7 @@ use std::{
 use common::{
     PREFIX, QUICK, TICKET, follow,
     pty::{Term, keydesk},
+    sign_in,
 };
 use jiff::Timestamp;
 use keydesk::{
@@ -29,7 +30,7 @@ use keydesk::{
         event::{Event, Row},
         work::sign_in::Ways,
     },
-    ops::{self, Asking},
+    ops,
     store::Ledger,
 };
 use portable_pty::CommandBuilder;
@@ -355,7 +356,7 @@ impl Tenant {
         };
         let desk = Arc::new(Desk::open(&settings, Clock::system()).unwrap());
         ops::calls::catch_up(&desk).await.unwrap();
-        ops::sign_in::sign_in(&desk, &Asking::quietly()).await.unwrap();
+        sign_in(&desk).await.unwrap();
         desk
     }
 

@@ -4,20 +4,40 @@ use std::sync::Arc;
 
 use super::seat;
 use crate::{
-    config::Settings,
+    config::{DEFAULT_PROFILE, Overrides, Settings},
     desk::Desk,
     domain::work::{Failure, Kind},
-    runtime::{self, RunError},
+    runtime::{self, Ended, RunError},
 };
 
-/// Opens the console on the configured tenant.
-pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
-    settings.connection().map_err(super::misconfigured)?;
-    open(settings, seat::open(settings)?).await
+/// Opens the console on the configured tenant, and on every other one that is chosen there.
+pub(super) async fn run(settings: Settings, overrides: &Overrides) -> Result<(), Failure> {
+    let mut settings = settings;
+    loop {
+        settings.connection().map_err(super::misconfigured)?;
+        match open(&settings, seat::open(&settings)?).await? {
+            Ended::Quit => return Ok(()),
+            Ended::Profile(name) => {
+                settings = Settings::load(&at(overrides, name)).map_err(super::misconfigured)?;
+                settings.paths.create().map_err(super::misconfigured)?;
+            }
+        }
+    }
+}
+
+/// The same flags at another profile. What they say of a connection they say of the one above all tables.
+fn at(overrides: &Overrides, profile: String) -> Overrides {
+    let mut there = overrides.clone();
+    if profile != DEFAULT_PROFILE {
+        for flag in [&mut there.tenant, &mut there.client_id, &mut there.authority, &mut there.graph] {
+            *flag = None;
+        }
+    }
+    Overrides { profile: Some(profile), ..there }
 }
 
 /// Opens the console on `desk`.
-pub(super) async fn open(settings: &Settings, desk: Arc<Desk>) -> Result<(), Failure> {
+pub(super) async fn open(settings: &Settings, desk: Arc<Desk>) -> Result<Ended, Failure> {
     runtime::open(desk, settings.screen).await.map_err(|error| match error {
         RunError::NoTerminal => Failure::new(Kind::Usage, error.to_string())
             .next("`keydesk --help` lists the commands that work without one."),

@@ -52,7 +52,7 @@ impl Demo {
         let desk = Desk::open(&settings, Clock::system())?.with_callers(callers(&tenant));
         let ended = console::open(&settings, Arc::new(desk)).await;
         tenant.shutdown().await;
-        ended
+        ended.map(drop)
     }
 
     async fn start(&self, state: PathBuf) -> Result<Running, Failure> {

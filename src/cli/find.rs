@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::{out, seat};
+use super::{
+    out,
+    seat::{self, Manner},
+};
 use crate::{
     config::Settings,
     desk::Desk,
@@ -65,7 +68,7 @@ impl Find {
             return Err(Failure::new(Kind::Usage, "This is neither the beginning of a key ID nor a name.")
                 .next("Type what the caller reads, a device name, a serial or a user."));
         }
-        seat::at(settings, no_input, async |desk, _| self.find(desk, query).await).await
+        seat::at(settings, Manner::usual(no_input), async |desk, _| self.find(desk, query).await).await
     }
 
     async fn find(&self, desk: &Desk, query: Query) -> Result<(), Failure> {

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::{out, seat};
+use super::{
+    out,
+    seat::{self, Manner},
+};
 use crate::{
     config::Settings,
     desk::Desk,
@@ -45,7 +48,7 @@ struct KeyFacts {
 
 impl Keys {
     pub(super) async fn run(self, settings: &Settings, no_input: bool) -> Result<(), Failure> {
-        seat::at(settings, no_input, async |desk, _| self.list(desk).await).await
+        seat::at(settings, Manner::usual(no_input), async |desk, _| self.list(desk).await).await
     }
 
     async fn list(&self, desk: &Desk) -> Result<(), Failure> {

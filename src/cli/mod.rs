@@ -15,6 +15,7 @@ mod reveal;
 mod rotate;
 mod seat;
 mod sign_in;
+mod sign_out;
 #[cfg(feature = "simulation")]
 mod simulation;
 
@@ -83,8 +84,10 @@ enum Command {
     /// Open the console on a simulated tenant that continues where it was left
     #[cfg(feature = "simulation")]
     Demo(demo::Demo),
-    /// Sign in by device code and say who signed in
+    /// Sign in, by device code or by browser, and say who signed in
     SignIn(sign_in::SignIn),
+    /// Remove the session and the list of keys from this machine
+    SignOut(sign_out::SignOut),
     /// Find keys and devices: by what a caller reads, a device name, a serial or a user
     Find(find::Find),
     /// List a device's keys, newest first
@@ -151,10 +154,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let _log = logging::start(&settings.paths.log(), filter.as_deref()).map_err(misconfigured)?;
     block_on(async {
         match command {
-            None => console::run(&settings).await,
+            None => console::run(settings, &global.overrides()).await,
             #[cfg(feature = "simulation")]
             Some(Command::Demo(command)) => command.run(settings).await,
             Some(Command::SignIn(command)) => command.run(&settings, global.no_input).await,
+            Some(Command::SignOut(command)) => command.run(&settings).await,
             Some(Command::Find(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Keys(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Reveal(command)) => command.run(&settings, global.no_input).await,

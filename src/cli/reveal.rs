@@ -5,7 +5,10 @@ use serde::Serialize;
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use super::{out, seat};
+use super::{
+    out,
+    seat::{self, Manner},
+};
 use crate::{
     config::Settings,
     desk::Desk,
@@ -89,7 +92,7 @@ impl std::str::FromStr for Said {
 impl Reveal {
     pub(super) async fn run(self, settings: &Settings, no_input: bool) -> Result<(), Failure> {
         self.check(settings)?;
-        seat::at(settings, no_input, async |desk, _| self.reveal(desk).await).await
+        seat::at(settings, Manner::usual(no_input), async |desk, _| self.reveal(desk).await).await
     }
 
     async fn reveal(&self, desk: &Desk) -> Result<(), Failure> {

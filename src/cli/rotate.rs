@@ -2,7 +2,11 @@
 
 use serde::Serialize;
 
-use super::{debts::DebtFacts, out, seat};
+use super::{
+    debts::DebtFacts,
+    out,
+    seat::{self, Manner},
+};
 use crate::{
     config::Settings,
     desk::Desk,
@@ -30,7 +34,7 @@ struct Facts {
 impl Rotate {
     pub(super) async fn run(self, settings: &Settings, no_input: bool) -> Result<(), Failure> {
         settings.policy.ticket.read(&self.ticket).map_err(|e| Failure::new(Kind::Usage, e.to_string()))?;
-        seat::at(settings, no_input, async |desk, _| self.rotate(desk).await).await
+        seat::at(settings, Manner::usual(no_input), async |desk, _| self.rotate(desk).await).await
     }
 
     async fn rotate(&self, desk: &Desk) -> Result<(), Failure> {

@@ -1,20 +1,25 @@
 //! A desk with somebody at it: opened, caught up and signed in, as every command that asks Entra needs it.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::IsTerminal as _, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use super::out;
 use crate::{
     config::Settings,
-    desk::{Clock, Desk, Seat},
+    desk::{Clock, Desk, Seat, unblocked},
     domain::{
         age,
+        capability::Feature,
         query::Query,
-        work::{Failure, Kind, Progress, find::DeviceMatch, sign_in::SignedIn},
+        work::{
+            Failure, Kind, Progress,
+            find::DeviceMatch,
+            sign_in::{AnotherName, Prompt, SignedIn, Way},
+        },
     },
-    ops::{self, Asking},
-    runtime::Ending,
+    ops::{self, Asking, sign_in::Arrival},
+    runtime::{self, Ending},
 };
 
 /// Opens the ledger; nobody is signed in.
@@ -29,10 +34,10 @@ const FOLLOW: Duration = Duration::from_secs(20);
 /// the console. What comes of that never changes what came of the work.
 pub(super) async fn at<T>(
     settings: &Settings,
-    no_input: bool,
+    manner: Manner,
     work: impl AsyncFnOnce(&Desk, SignedIn) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let (desk, signed_in) = take(settings, no_input).await?;
+    let (desk, signed_in) = take(settings, manner).await?;
     let result = work(&desk, signed_in).await;
     follow(&desk).await;
     result
@@ -52,8 +57,26 @@ async fn follow(desk: &Desk) {
     }
 }
 
-/// Opens the desk and signs in: silently where a session is remembered, else by device code on stderr.
-async fn take(settings: &Settings, no_input: bool) -> Result<(Arc<Desk>, SignedIn), Failure> {
+/// How a command signs in where no session is remembered.
+#[derive(Clone, Debug)]
+pub(super) struct Manner {
+    /// Asked for on the command line; else what the settings begin with.
+    pub way: Option<Way>,
+    /// What consent is asked for, beside listing.
+    pub features: Vec<Feature>,
+    /// Nobody is there to sign in, or to confirm a name.
+    pub no_input: bool,
+}
+
+impl Manner {
+    /// Whatever the settings begin with, for listing.
+    pub(super) fn usual(no_input: bool) -> Self {
+        Self { way: None, features: Vec::new(), no_input }
+    }
+}
+
+/// Opens the desk and signs in: silently where a session is remembered, else with a person.
+async fn take(settings: &Settings, manner: Manner) -> Result<(Arc<Desk>, SignedIn), Failure> {
     let desk = open(settings)?;
     desk.connection()?;
     for sentence in ops::recover::recover(&desk).await? {
@@ -63,15 +86,49 @@ async fn take(settings: &Settings, no_input: bool) -> Result<(Arc<Desk>, SignedI
         Err(failure) if failure.kind != Kind::SignIn => return Err(failure),
         other => other.ok().flatten(),
     };
-    let signed_in = match remembered {
-        Some(signed_in) => signed_in,
-        None if no_input => {
-            return Err(Failure::new(Kind::SignIn, "A sign-in is needed, and --no-input forbids to ask for one.")
-                .next("Run `keydesk sign-in` first, on a machine with a credential store."));
-        }
-        None => ops::sign_in::afresh(&desk, &prompting()).await?,
+    let no_input = manner.no_input;
+    let arrival = match remembered {
+        Some(arrival) => arrival,
+        None => prompted(&desk, manner).await?,
+    };
+    let signed_in = match arrival {
+        Arrival::Seated(signed_in) => signed_in,
+        Arrival::Another(another) => confirmed(&desk, &another, no_input).await?,
     };
     Ok((desk, signed_in))
+}
+
+async fn prompted(desk: &Desk, manner: Manner) -> Result<Arrival, Failure> {
+    if manner.no_input {
+        return Err(Failure::new(Kind::SignIn, "A sign-in is needed, and --no-input forbids to ask for one.")
+            .next("Run `keydesk sign-in` first, on a machine with a credential store."));
+    }
+    let way = manner.way.or(desk.offered_ways().first().copied()).unwrap_or(Way::DeviceCode);
+    let prompt = Prompt { features: manner.features, ..Prompt::by(way) };
+    ops::sign_in::sign_in(desk, &prompt, &prompting()).await
+}
+
+/// Asks whether the other name is meant; the desk is theirs only then.
+async fn confirmed(desk: &Desk, another: &AnotherName, no_input: bool) -> Result<SignedIn, Failure> {
+    let AnotherName { now, before } = another;
+    let said = format!("Signed in as {}, {}. Last time it was {}, {}.", now.name, now.upn, before.name, before.upn);
+    if no_input || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        ops::sign_in::send_away(desk).await;
+        return Err(Failure::new(Kind::Confirm, said)
+            .meaning("Nobody is there to confirm it, so that account is signed out again.")
+            .next("Run `keydesk sign-in` in a terminal."));
+    }
+    out::note(&said);
+    out::note("Type yes to go on under the new name; anything else signs that account out.");
+    let answer = unblocked(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line)
+    });
+    if answer.await.is_ok_and(|line| line.trim().eq_ignore_ascii_case("yes")) {
+        return ops::sign_in::confirm(desk).await;
+    }
+    ops::sign_in::send_away(desk).await;
+    Err(Failure::new(Kind::Confirm, "That account is signed out again. Nothing was recorded under its name."))
 }
 
 /// Says the device code and progress on stderr; Ctrl-C ends the program as usual.
@@ -86,6 +143,14 @@ pub(super) fn prompting() -> Asking {
                     age::short(code.expires_in)
                 ));
                 out::note("Approve only this code, never one that somebody reads to you.");
+            }
+            Progress::BrowserPage(page) => {
+                let within = age::short(page.expires_in);
+                out::note(&format!("To sign in, open this page in a browser on this machine (within {within}):"));
+                out::note(&page.address);
+                out::note("Sign in on that page only, never on one that somebody sends you.");
+                // Where none opens by itself, the address stands there.
+                tokio::spawn(runtime::browse(page.address));
             }
             Progress::Waiting(waiting) => {
                 out::note(&format!("Entra asks us to wait {}.", age::short(waiting.for_)));

@@ -2,17 +2,53 @@
 
 use serde::Serialize;
 
-use super::{out, seat};
+use super::{
+    out,
+    seat::{self, Manner},
+};
 use crate::{
     config::Settings,
-    domain::work::{Failure, sign_in::SignedIn},
+    domain::{
+        capability::Feature,
+        work::{
+            Failure,
+            sign_in::{SignedIn, Way},
+        },
+    },
 };
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SignIn {
+    #[command(flatten)]
+    by: By,
+    /// Ask for every permission at once, where the sign-in is not remembered
+    #[arg(long)]
+    everything: bool,
     /// Print as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// The way of signing in; else the one the settings begin with.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+struct By {
+    /// By a code that is approved in any browser
+    #[arg(long)]
+    device_code: bool,
+    /// By a browser on this machine
+    #[arg(long)]
+    browser: bool,
+}
+
+impl By {
+    fn way(&self) -> Option<Way> {
+        match self {
+            Self { device_code: true, .. } => Some(Way::DeviceCode),
+            Self { browser: true, .. } => Some(Way::Browser),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -28,7 +64,11 @@ struct Facts<'a> {
 
 impl SignIn {
     pub(super) async fn run(self, settings: &Settings, no_input: bool) -> Result<(), Failure> {
-        seat::at(settings, no_input, async |_, signed_in| self.print(&signed_in)).await
+        let features = if self.everything { Feature::ALL.to_vec() } else { Vec::new() };
+        seat::at(settings, Manner { way: self.by.way(), features, no_input }, async |_, signed_in| {
+            self.print(&signed_in)
+        })
+        .await
     }
 
     fn print(&self, signed_in: &SignedIn) -> Result<(), Failure> {

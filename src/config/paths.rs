@@ -49,6 +49,14 @@ impl Paths {
         Self { config: self.config.clone(), state, is_chosen: false }
     }
 
+    /// From the paths of the profile `own`, those of another.
+    #[must_use]
+    pub fn of_other(&self, own: &str, other: &str) -> Self {
+        let above = if own == super::DEFAULT_PROFILE { None } else { self.state.parent().and_then(Path::parent) };
+        let state = above.map_or_else(|| self.state.clone(), Path::to_path_buf);
+        Self { state, ..self.clone() }.profile(other)
+    }
+
     pub fn ledger(&self) -> PathBuf {
         self.state.join("ledger.db")
     }
@@ -145,6 +153,15 @@ mod tests {
         for path in [paths.ledger(), paths.config.clone(), paths.demo().ledger(), paths.index("x")] {
             assert!(path.starts_with(&absolute), "{path:?}");
         }
+    }
+
+    #[test]
+    fn from_any_profile_every_other_is_found() {
+        let default = Paths::find(Some(Path::new("/tmp/desk"))).unwrap();
+        let legal = default.profile("legal");
+        assert_eq!(legal.of_other("legal", "default").ledger(), default.ledger());
+        assert_eq!(legal.of_other("legal", "clinic").ledger(), default.profile("clinic").ledger());
+        assert_eq!(default.of_other("default", "legal").ledger(), legal.ledger());
     }
 
     #[cfg(unix)]

@@ -38,6 +38,8 @@ pub struct Stamp {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     SignedIn,
+    /// The session is removed from this machine, and the index with it.
+    SignedOut,
     CallOpened {
         number: u32,
         key: KeyId,
@@ -56,6 +58,8 @@ pub enum Event {
     },
     CallParked,
     CallResumed,
+    /// Somebody else signed in at the desk and went on with the call: how the caller was verified no longer counts.
+    CallTakenOver,
     InWindows,
     CallClosed,
     /// Durable before the key request leaves.

@@ -1,6 +1,7 @@
 //! Pure nouns and their rules. Nothing here reads a clock, a file or a socket, and nothing here imports another room.
 
 pub mod age;
+pub mod attendance;
 pub mod call;
 pub mod caller;
 pub mod capability;

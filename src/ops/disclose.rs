@@ -39,6 +39,9 @@ const CANCEL_MARGIN: Duration = Duration::from_millis(100);
 
 /// Discloses the call's key.
 pub async fn disclose(desk: &Desk, request: Request, asking: &Asking) -> Result<Disclosed, Failure> {
+    if desk.is_locked() {
+        return Err(locked(&desk.policy));
+    }
     let seat = desk.seat()?;
     // Until the intent is written nothing has left: the technician may stop at any moment.
     let prepare = async {
@@ -55,6 +58,13 @@ pub async fn disclose(desk: &Desk, request: Request, asking: &Asking) -> Result<
     asking.tell(Progress::Recorded);
     let answer = ask(&seat, intent.key, disclosure, asking).await;
     record_outcome(desk, call, &intent, answer).await
+}
+
+fn locked(policy: &Policy) -> Failure {
+    let after = age::short(policy.lock_after);
+    Failure::new(Kind::Locked, format!("No key was pressed at this desk for {after}: it is locked."))
+        .meaning("The key was not asked for. The call is kept, and so is what you typed.")
+        .next("Sign in, then ask for the key again.")
 }
 
 fn stopped() -> Failure {

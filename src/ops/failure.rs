@@ -42,6 +42,7 @@ impl From<IndexError> for Failure {
 impl From<SignInError> for Failure {
     fn from(error: SignInError) -> Self {
         let report = error.report().cloned().map(Box::new);
+        let instead = error.refusal().and_then(|refusal| refusal.instead);
         let failure = match error {
             SignInError::Needed(refusal) => Self::new(Kind::SignIn, refusal.happened)
                 .meaning("The call is kept, and so is what you typed.")
@@ -55,7 +56,7 @@ impl From<SignInError> for Failure {
                     .next("Try again in a minute.")
             }
         };
-        failure.with_report(report)
+        Self { instead, ..failure }.with_report(report)
     }
 }
 

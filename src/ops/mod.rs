@@ -7,6 +7,7 @@ pub mod doctor;
 mod failure;
 pub mod find;
 pub mod open_device;
+pub mod profiles;
 pub mod recover;
 pub mod rotate;
 pub mod sign_in;

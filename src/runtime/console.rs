@@ -7,7 +7,7 @@ use std::{
 
 use crossterm::event::EventStream;
 
-use super::{RunError, Screen, run};
+use super::{Ended, RunError, Screen, run};
 use crate::{
     config::settings::{self, Theme},
     desk::Desk,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Opens the console on `desk` in this terminal, and returns when it is left.
-pub async fn open(desk: Arc<Desk>, look: settings::Screen) -> Result<(), RunError> {
+pub async fn open(desk: Arc<Desk>, look: settings::Screen) -> Result<Ended, RunError> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(RunError::NoTerminal);
     }
@@ -32,6 +32,8 @@ pub fn setup(desk: &Desk, look: settings::Screen, cols: u16, rows: u16) -> Setup
         policy: Arc::new(desk.policy.clone()),
         zone: desk.zone.clone(),
         tenant: desk.connection.as_ref().map(|connection| connection.tenant.clone()).unwrap_or_default(),
+        profile: profile(desk),
+        ways: desk.ways,
         simulation: desk.is_simulation(),
         demo: desk.is_demo(),
         glyphs: if look.ascii || !is_unicode() { Glyphs::Ascii } else { Glyphs::Unicode },
@@ -45,6 +47,12 @@ pub fn setup(desk: &Desk, look: settings::Screen, cols: u16, rows: u16) -> Setup
         cols,
         rows,
     }
+}
+
+/// Of several, the number of this desk's profile and its label.
+fn profile(desk: &Desk) -> Option<(usize, String)> {
+    let at = desk.profiles.iter().position(|profile| profile.name == desk.profile)?;
+    (desk.profiles.len() > 1).then(|| (at + 1, desk.profiles[at].label.clone()))
 }
 
 /// Whether the locale says that the terminal draws more than ASCII. Windows consoles do.

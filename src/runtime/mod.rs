@@ -22,6 +22,7 @@ pub use console::{open, setup};
 pub use ending::Ending;
 pub use hardening::refuse_core_dumps;
 pub use look::look;
+pub use perform::browse;
 pub use show::show_until_key;
 pub use terminal::Screen;
 
@@ -47,6 +48,14 @@ pub enum RunError {
     Panicked,
 }
 
+/// What to do once the console is left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Quit,
+    /// Open the desk of this profile.
+    Profile(String),
+}
+
 /// All that stands on the screen while the last writes are waited for.
 const FINISHING: &str = "Finishing what is being written…";
 
@@ -57,7 +66,7 @@ pub async fn run(
     mut model: Model,
     screen: &mut Screen,
     events: impl Stream<Item = io::Result<Event>> + Unpin,
-) -> Result<(), RunError> {
+) -> Result<Ended, RunError> {
     let ending = Ending::listen().map_err(|e| RunError::Signals(e.to_string()))?;
     let (tell, told) = mpsc::unbounded_channel::<Msg>();
     let mut performer = Performer::new(Arc::clone(&desk), tell.clone());
@@ -97,11 +106,11 @@ async fn converse(
     screen: &mut Screen,
     performer: &mut Performer,
     mut inputs: Inputs<impl Stream<Item = io::Result<Event>> + Unpin>,
-) -> Result<(), RunError> {
+) -> Result<Ended, RunError> {
     let started = model.start();
-    let mut quit = carry_out(performer, started);
+    let mut ended = carry_out(performer, started);
     let mut changed = true;
-    while !quit {
+    while ended.is_none() {
         if changed && inputs.told.is_empty() {
             let drawn = screen.draw(|frame| tui::view(model, frame)).map_err(|e| RunError::Terminal(e.to_string()))?;
             if !drawn {
@@ -125,12 +134,15 @@ async fn converse(
             () = pause(sleep) => Some(Msg::Tick),
         };
         if let Some(msg) = msg {
+            if matches!(msg, Msg::Key(_) | Msg::Paste(_)) {
+                desk.touch();
+            }
             let effects = tui::update(model, desk.clock.moment(), msg);
-            quit = carry_out(performer, effects);
+            ended = carry_out(performer, effects);
             changed = true;
         }
     }
-    Ok(())
+    Ok(ended.unwrap_or(Ended::Quit))
 }
 
 /// Sleeps, or waits for ever.
@@ -141,17 +153,18 @@ async fn pause(sleep: Option<std::time::Duration>) {
     }
 }
 
-/// Starts what was wished for. Whether the model wants to end.
-fn carry_out(performer: &mut Performer, effects: Vec<Effect>) -> bool {
-    let mut quit = false;
+/// Starts what was wished for. How the model wants to end, if it does.
+fn carry_out(performer: &mut Performer, effects: Vec<Effect>) -> Option<Ended> {
+    let mut ended = None;
     for effect in effects {
         match effect {
             Effect::Ask { ask, request } => performer.ask(ask, request),
             Effect::Cancel { ask } => performer.cancel(ask),
-            Effect::Quit => quit = true,
+            Effect::Quit => ended = Some(Ended::Quit),
+            Effect::Switch(profile) => ended = Some(Ended::Profile(profile)),
         }
     }
-    quit
+    ended
 }
 
 /// A terminal's event as a message, if the desk cares.

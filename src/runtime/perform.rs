@@ -4,16 +4,25 @@ use std::sync::Arc;
 
 use crate::{
     desk::{Desk, unblocked},
-    domain::{
-        capability::Feature,
-        work::{Failure, Kind, Outcome, Request},
-    },
-    ops::{self, Asking, calls::Caller},
+    domain::work::{Failure, Kind, Outcome, Request},
+    ops::{self, Asking, calls::Caller, sign_in::Arrival},
 };
 
 pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking) -> Result<Outcome, Failure> {
     match request {
-        Request::SignIn => ops::sign_in::sign_in(desk, asking).await.map(Outcome::SignedIn),
+        Request::Resume => match ops::sign_in::resume(desk).await? {
+            Some(arrival) => Ok(arrived(arrival)),
+            None => Err(Failure::new(Kind::SignIn, "No session is remembered here.").next("Sign in.")),
+        },
+        Request::SignIn(prompt) => ops::sign_in::sign_in(desk, &prompt, asking).await.map(arrived),
+        Request::ConfirmName => ops::sign_in::confirm(desk).await.map(Outcome::SignedIn),
+        Request::SendAway => {
+            ops::sign_in::send_away(desk).await;
+            Ok(Outcome::SentAway)
+        }
+        Request::Redeem(features) => ops::sign_in::redeem(desk, &features).await.map(Outcome::Redeemed),
+        Request::SignOut => ops::sign_in::sign_out(desk).await.map(Outcome::SignedOut),
+        Request::Profiles => ops::profiles::list(desk).await.map(Outcome::Profiles),
         Request::CatchUp => ops::calls::catch_up(desk).await.map(Outcome::CaughtUp),
         Request::SyncIndex => ops::sync_index::sync_index(desk, asking).await.map(Outcome::Listed),
         Request::Find(request) => ops::find::find(desk, &request).map(Outcome::Found),
@@ -21,12 +30,7 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
         Request::OpenDevice(request) => {
             ops::open_device::open_device(desk, request, asking).await.map(|card| Outcome::Device(Box::new(card)))
         }
-        Request::OpenCall(request) => {
-            let call = ops::calls::open(desk, request).await?;
-            // Ahead of need, while the caller is being verified: never in the caller's time.
-            ops::sign_in::redeem(desk, &[Feature::Reveal, Feature::Rotate]).await;
-            Ok(Outcome::CallOpened(call))
-        }
+        Request::OpenCall(request) => ops::calls::open(desk, request).await.map(Outcome::CallOpened),
         Request::Verify(request) => ops::calls::verify(desk, request).await.map(|verdict| match verdict {
             Caller::Verified(call) => Outcome::Verified(call),
             Caller::Refused(closed) => Outcome::CallerRefused(closed),
@@ -48,6 +52,13 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
     }
 }
 
+fn arrived(arrival: Arrival) -> Outcome {
+    match arrival {
+        Arrival::Seated(signed_in) => Outcome::SignedIn(signed_in),
+        Arrival::Another(another) => Outcome::AnotherName(another),
+    }
+}
+
 /// Copies a text without secrets, where the policy allows it.
 async fn copy(desk: &Desk, text: String) -> Result<(), Failure> {
     if !desk.policy.copy.holds(desk.is_simulation()) {
@@ -58,20 +69,22 @@ async fn copy(desk: &Desk, text: String) -> Result<(), Failure> {
 }
 
 /// Opens the technician's browser: a graphical one, never a text browser in this terminal.
-async fn browse(address: String) -> Result<(), Failure> {
-    let by_hand = || {
-        Failure::new(Kind::Failed, "No browser can be opened here.")
+pub async fn browse(address: String) -> Result<(), Failure> {
+    let by_hand = |why: &str| {
+        Failure::new(Kind::Failed, format!("No browser can be opened here{why}."))
             .next("Type the address on any device, or scan the code.")
     };
     if !address.starts_with("https://") && !address.starts_with("http://") {
-        return Err(by_hand());
+        return Err(by_hand(": this is no web address"));
     }
-    let is_graphical = !cfg!(all(unix, not(target_os = "macos")))
-        || ["DISPLAY", "WAYLAND_DISPLAY"]
-            .iter()
-            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    if !is_graphical {
-        return Err(by_hand());
+    let is_set =
+        |names: [&str; 2]| names.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let has_display = is_set(["DISPLAY", "WAYLAND_DISPLAY"]);
+    if is_set(["SSH_CONNECTION", "SSH_TTY"]) && !has_display {
+        return Err(by_hand(": you are connected over ssh"));
     }
-    unblocked(move || webbrowser::open(&address)).await.map_err(|_| by_hand())
+    if cfg!(all(unix, not(target_os = "macos"))) && !has_display {
+        return Err(by_hand(": there is no display"));
+    }
+    unblocked(move || webbrowser::open(&address)).await.map_err(|_| by_hand(""))
 }

@@ -4,10 +4,13 @@
 //! then on [`Session::token`] gives a token for a [`Feature`](crate::domain::capability::Feature), renewed before it expires.
 
 mod aadsts;
+mod browser;
 mod challenge;
-mod claims;
 mod device_code;
 mod discovery;
+mod id_token;
+mod jwks;
+mod landing;
 mod refusal;
 mod renewal;
 mod scopes;

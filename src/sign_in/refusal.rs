@@ -22,8 +22,8 @@ pub enum SignInError {
     Refused(Box<Refusal>),
     #[error("Sign-in: {0}")]
     Unreachable(HttpError),
-    /// The answer makes no sense, in one sentence.
-    #[error("{what}")]
+    /// The answer makes no sense; how, as the end of a sentence without its full stop.
+    #[error("The sign-in service answered something odd: {what}.")]
     Unexpected { what: String, report: Option<Box<Report>> },
 }
 
@@ -51,7 +51,7 @@ impl SignInError {
         Self::Needed(Box::new(Refusal { happened, next, ..Refusal::default() }))
     }
 
-    pub(super) fn refusal(&self) -> Option<&Refusal> {
+    pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Needed(refusal) | Self::Refused(refusal) => Some(refusal),
             Self::Unreachable(_) | Self::Unexpected { .. } => None,

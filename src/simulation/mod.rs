@@ -71,6 +71,7 @@ use uuid::Uuid;
 
 pub use faults::{Fault, Kind as FaultKind};
 pub use scenario::Source;
+pub use sign_in::claims::Demand;
 pub use tenant::{IncomingCaller, Tenant};
 
 /// How the tenant is to run.

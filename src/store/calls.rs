@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row};
 
 use super::{TxError, all, first, parsed, parsed_option, projection::from_word};
 use crate::domain::{
-    call::{Call, CallId, Verification},
+    call::{Call, CallId, CallState, Verification},
     debt::InstanceId,
     foreign::Foreign,
     ticket::Ticket,
@@ -20,6 +20,13 @@ pub fn unfinished(conn: &Connection) -> Result<Vec<(Call, InstanceId)>, TxError>
     all(conn, "SELECT * FROM calls WHERE state <> 'closed' ORDER BY number", [], |row| {
         Ok((read(row)?, InstanceId(parsed(row, "instance")?)))
     })
+}
+
+/// The calls open at this process.
+pub fn open_at(conn: &Connection, instance: InstanceId) -> Result<Vec<CallId>, TxError> {
+    let open =
+        |(call, holder): (Call, InstanceId)| (call.state == CallState::Open && holder == instance).then_some(call.id);
+    Ok(unfinished(conn)?.into_iter().filter_map(open).collect())
 }
 
 /// The process that last had the call.

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -10,13 +11,14 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use uuid::Uuid;
 
 use super::{
-    StoreError, TxError, all, first, parsed_option,
+    StoreError, TxError, all, first, parsed, parsed_option,
     schema::{self, Care},
 };
 use crate::domain::{
     device::{DeviceId, DeviceSummary, Join},
     key::{Key, Place, Volume},
     key_id::{KeyId, KeyPrefix},
+    moment::since,
     work::{
         find::{DeviceMatch, KeyMatch},
         sync_index::Listing,
@@ -64,17 +66,49 @@ impl Index {
     pub fn open(path: &Path) -> Result<Self, IndexError> {
         let conn = match schema::open(path, Care::Light) {
             Err(StoreError::Damaged { .. } | StoreError::Newer(_)) => {
-                for suffix in ["", "-wal", "-shm"] {
-                    let mut name = path.as_os_str().to_owned();
-                    name.push(suffix);
-                    let _ = std::fs::remove_file(PathBuf::from(name));
-                }
+                remove(path);
                 schema::open(path, Care::Light)
             }
             other => other,
         }
         .map_err(IndexError)?;
         Ok(Self { path: path.into(), conn: Mutex::new(conn) })
+    }
+
+    /// Opens the file to be used now. One that nobody has used for `after` is thrown away first.
+    pub fn open_to_use(path: &Path, now: Timestamp, after: Duration) -> Result<Self, IndexError> {
+        let mut index = Self::open(path)?;
+        if index.is_unused(now, after)? {
+            drop(index);
+            remove(path);
+            index = Self::open(path)?;
+        }
+        index.write(|conn| {
+            conn.execute(
+                "INSERT INTO use_ (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = ?1",
+                [now.to_string()],
+            )?;
+            Ok(())
+        })?;
+        Ok(index)
+    }
+
+    /// Whether nobody has opened or filled it for `after`.
+    fn is_unused(&self, now: Timestamp, after: Duration) -> Result<bool, IndexError> {
+        self.read(|conn| {
+            let used = "SELECT at FROM use_ UNION ALL SELECT began AS at FROM walks";
+            let used = all(conn, used, [], |row| parsed::<Timestamp>(row, "at"))?;
+            Ok(used.into_iter().max().is_some_and(|used| since(used, now) > after))
+        })
+    }
+
+    /// Closes the file and deletes it, with its side files. Whoever still holds this finds it empty, and can store nothing any more.
+    pub fn wipe(&self) -> Result<(), IndexError> {
+        let empty = Connection::open_in_memory().map_err(|e| IndexError(TxError::Sql(e).at(&self.path)))?;
+        let before = std::mem::replace(&mut *self.conn(), empty);
+        drop(before);
+        remove(&self.path);
+        Ok(())
     }
 
     /// How many keys begin so, on how many devices, and the first `limit` of them in order of key ID.
@@ -234,6 +268,34 @@ impl Index {
             Ok(value)
         };
         run().map_err(|e| IndexError(e.at(&self.path)))
+    }
+}
+
+/// Deletes the file of an index and its side files.
+pub fn remove(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(PathBuf::from(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "an index could not be deleted");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Deletes every index in `folder` that nobody has used for `after`.
+pub fn remove_unused(folder: &Path, now: Timestamp, after: Duration) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let is_index =
+        |name: &str| name.starts_with("index-") && Path::new(name).extension().is_some_and(|end| end == "db");
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_index)) {
+        let path = entry.path();
+        if Index::open(&path).and_then(|index| index.is_unused(now, after)).unwrap_or(false) {
+            tracing::info!(path = %path.display(), "nobody has used this index for a long time: it is deleted");
+            remove(&path);
+        }
     }
 }
 

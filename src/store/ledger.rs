@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::{
     StoreError, TxError, chain,
@@ -38,6 +38,16 @@ impl Ledger {
     /// Opens or makes the file.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { path: path.into(), conn: Mutex::new(schema::open(path, Care::Durable)?) })
+    }
+
+    /// Looks into a ledger of another desk, without changing it; `None` where there is none.
+    pub fn peek(path: &Path) -> Result<Option<Self>, StoreError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(path, flags).map_err(|e| TxError::Sql(e).at(path))?;
+        Ok(Some(Self { path: path.into(), conn: Mutex::new(conn) }))
     }
 
     /// Runs `write` in one `BEGIN IMMEDIATE`; on any error nothing of it stands.

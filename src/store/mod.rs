@@ -12,6 +12,7 @@ pub mod ledger;
 mod private;
 mod projection;
 mod schema;
+pub mod seats;
 #[cfg(test)]
 mod tests;
 

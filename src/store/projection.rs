@@ -27,7 +27,7 @@ pub(super) fn apply(
 ) -> Result<(), TxError> {
     let of_call = || call.ok_or_else(|| TxError::Row("an event of a call names none".into()));
     match event {
-        Event::SignedIn | Event::Stage { .. } => Ok(()),
+        Event::SignedIn | Event::SignedOut | Event::Stage { .. } => Ok(()),
         Event::CallOpened { number, key, volume, device, device_name, heard } => {
             conn.execute(
                 "INSERT INTO calls (id, number, instance, state, opened, key, volume, device, device_name, heard)
@@ -60,6 +60,10 @@ pub(super) fn apply(
         Event::CallResumed => {
             set_call(conn, of_call()?, "state", &word(&CallState::Open)?)?;
             set_call(conn, of_call()?, "instance", &stamp.instance.0.to_string())
+        }
+        Event::CallTakenOver => {
+            conn.execute("UPDATE calls SET verification = NULL WHERE id = ?1", [of_call()?.to_string()])?;
+            Ok(())
         }
         Event::InWindows => set_call(conn, of_call()?, "in_windows", &at.to_string()),
         Event::Intended(intent) => intended(conn, at, stamp, of_call()?, intent),

@@ -6,7 +6,7 @@ use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
 use super::StoreError;
 
 const LEDGER: &[M<'static>] = &[M::up(include_str!("ledger_v1.sql"))];
-const INDEX: &[M<'static>] = &[M::up(include_str!("index_v1.sql"))];
+const INDEX: &[M<'static>] = &[M::up(include_str!("index_v1.sql")), M::up(include_str!("index_v2.sql"))];
 
 /// How careful a database is about losing its last write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

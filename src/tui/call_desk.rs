@@ -87,9 +87,10 @@ impl CallDesk {
     pub fn step(&self) -> Step {
         match () {
             () if self.call.in_windows.is_some() => Step::Close,
-            () if self.call.verification.is_none() => Step::Caller,
             () if self.disclosing.is_some() => Step::Read,
             () if self.call.disclosed.is_some() && !self.again => Step::Read,
+            // Not yet; or no longer, where somebody else took the call over.
+            () if self.call.verification.is_none() => Step::Caller,
             () => Step::Ticket,
         }
     }

@@ -6,7 +6,7 @@ use super::{
     keymap::Place,
     model::Model,
     screens::{
-        Quit, find,
+        Quit, find, sign_in,
         stage::{self, Stage},
     },
 };
@@ -25,6 +25,8 @@ const SECOND: Duration = Duration::from_secs(1);
 pub fn run(model: &mut Model) {
     let now = model.now;
     stage::expire(model);
+    sign_in::lock(model);
+    model.waits.expire(now);
     model.toast.take_if(|toast| toast.until.passed(now));
     find::pause(model);
 }
@@ -37,7 +39,9 @@ impl Model {
         all.extend(self.toast.as_ref().map(|toast| toast.until));
         all.extend(self.find.deadlines());
         all.extend(self.shown_ages().map(|age| now.in_(age::changes_in(age))));
-        all.extend(self.shown_countdown().map(|until| next_second(until, now)));
+        all.extend(self.session.locks_at());
+        let counted = [self.shown_countdown(), self.shown_wait(), self.list_wait()];
+        all.extend(counted.into_iter().flatten().map(|until| next_second(until, now)));
         if self.shows_spinner() {
             all.push(now.in_(SPINNER));
         }
@@ -64,6 +68,18 @@ impl Model {
             }
             _ => None,
         }
+    }
+
+    /// How long what the technician waits for has been put off. The key request has a prompt of its own.
+    pub(super) fn shown_wait(&self) -> Option<Deadline> {
+        let behind = |request: &Request| matches!(request, Request::SyncIndex | Request::Disclose(_));
+        self.waits.longest(self.now, |ask| self.asks.get(ask).is_some_and(|request| !behind(request)))
+    }
+
+    /// How long the list has been put off.
+    pub(super) fn list_wait(&self) -> Option<Deadline> {
+        let listing = |ask| self.asks.get(ask) == Some(&Request::SyncIndex);
+        self.waits.longest(self.now, listing).or(self.waits.behind())
     }
 
     /// Whether something on screen is being waited for.

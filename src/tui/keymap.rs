@@ -31,6 +31,7 @@ pub enum Place {
     Waive,
     Calls,
     Permissions,
+    Profiles,
     Help,
     Runbook,
     Stop,
@@ -70,6 +71,7 @@ pub enum Action {
     Park,
     LookAgain,
     Permissions,
+    Profiles,
     Runbook,
     Quit,
     Verified,
@@ -79,6 +81,13 @@ pub enum Action {
     Conceal,
     InWindows,
     Copy,
+    /// The failed request as one line for Microsoft.
+    CopyReport,
+    /// The other way of signing in.
+    OtherWay,
+    /// Consent to everything at once.
+    AskForEverything,
+    SignOut,
     TryAgain,
     Hold,
     Waive,

@@ -23,6 +23,7 @@ mod skeleton;
 mod theme;
 mod update;
 mod view;
+mod waits;
 mod words;
 
 #[cfg(test)]

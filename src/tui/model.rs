@@ -12,6 +12,7 @@ use super::{
     msg::Effect,
     screens::{Page, Quit, Session, Stop, find::Find, stage::Stage},
     theme::{Colours, Glyphs, Role},
+    waits::Waits,
 };
 use crate::{
     domain::{
@@ -20,7 +21,7 @@ use crate::{
         debt::Debt,
         moment::{Deadline, Moment},
         policy::Policy,
-        work::{AskId, Request, call::IncomingCaller, sync_index::Listing},
+        work::{AskId, Failure, Request, call::IncomingCaller, sign_in::Ways, sync_index::Listing},
     },
     runbook::{Evidence, Runbook, RunbookError, Walk},
 };
@@ -35,6 +36,9 @@ const HELD: Duration = Duration::from_millis(1200);
 /// Keys that come faster than fingers were typed before the screen they arrive at, or pasted without brackets.
 const BURST: Duration = Duration::from_millis(40);
 
+/// What was typed before a question stood there for so long was meant for something else.
+pub const SETTLE: Duration = Duration::from_millis(250);
+
 /// What the desk is told once.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -42,6 +46,10 @@ pub struct Setup {
     pub zone: TimeZone,
     /// The tenant's name until sign-in tells a better one.
     pub tenant: String,
+    /// Of several profiles, which this is: its number and its label.
+    pub profile: Option<(usize, String)>,
+    /// The ways of signing in that the settings offer.
+    pub ways: Ways,
     /// The simulated tenant: DEMO on every screen.
     pub simulation: bool,
     /// The demo: a caller says what to type, and sign-ins are approved by themselves.
@@ -92,8 +100,12 @@ pub struct Model {
     pub(super) pages: Vec<Page>,
     pub(super) stop: Option<Stop>,
     pub(super) quit: Option<Quit>,
+    /// The profile to open once this desk is left.
+    pub(super) switch_to: Option<String>,
     /// Since when nothing has answered: the last request could not reach Entra or Intune.
     pub(super) offline: Option<Timestamp>,
+    /// Entra or Intune asked us to wait: whom, and until when.
+    pub(super) waits: Waits,
     /// What F5 asked last.
     pub(super) looking: Option<AskId>,
     pub(super) toast: Option<Toast>,
@@ -140,7 +152,7 @@ impl Model {
             focused: true,
             asks: Asks::default(),
             effects: Vec::new(),
-            session: Session::new(&setup.tenant),
+            session: Session::new(&setup),
             lights: Lights::default(),
             listing: Listing::default(),
             debts: Vec::new(),
@@ -153,7 +165,9 @@ impl Model {
             pages: Vec::new(),
             stop: None,
             quit: None,
+            switch_to: None,
             offline: None,
+            waits: Waits::default(),
             looking: None,
             toast: None,
             presses: Presses::default(),
@@ -164,7 +178,7 @@ impl Model {
     /// What is asked before the first key: what was left from before, sign-in, and the demo's first caller.
     pub fn start(&mut self) -> Vec<Effect> {
         self.ask(Request::CatchUp);
-        self.ask(Request::SignIn);
+        self.ask(Request::Resume);
         if self.setup.demo {
             self.ask(Request::NextCaller);
         }
@@ -202,6 +216,11 @@ impl Model {
         Arc::clone(&self.setup.policy)
     }
 
+    /// Whether the policy lets text without secrets into the clipboard here.
+    pub(super) fn may_copy(&self) -> bool {
+        self.setup.policy.copy.holds(self.setup.simulation)
+    }
+
     pub(super) fn is_too_small(&self) -> bool {
         self.cols < LEAST_COLS || self.rows < LEAST_ROWS
     }
@@ -219,6 +238,24 @@ impl Model {
     /// Debts whose rotation has not gone out.
     pub(super) fn unsent(&self) -> usize {
         self.debts.iter().filter(|debt| debt.is_unsent()).count()
+    }
+
+    /// The failure that stands on the screen.
+    pub(super) fn shown_failure(&self) -> Option<&Failure> {
+        match self.place() {
+            Place::SignIn => self.session.failure(),
+            Place::Debts | Place::Calls => match self.pages.last()? {
+                Page::Debts(page) => page.failure(),
+                Page::Calls(page) => page.failure(),
+                _ => None,
+            },
+            Place::Stop => self.stop.as_ref().map(|stop| &stop.failure),
+            Place::Find | Place::Matches => self.find.failure(),
+            Place::Claim | Place::How | Place::Ticket | Place::Reasons | Place::Read | Place::Close => {
+                self.call.as_ref()?.failure.as_ref()
+            }
+            _ => None,
+        }
     }
 
     /// What the runbook can see of the call.

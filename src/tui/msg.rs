@@ -68,4 +68,6 @@ pub enum Effect {
     Cancel { ask: AskId },
     /// Nothing that must finish is under way any more.
     Quit,
+    /// The same; then the desk of this profile is wanted.
+    Switch(String),
 }

@@ -26,6 +26,7 @@ impl Prompt {
             Kind::Uncertain => "Unknown",
             Kind::NotFound => "Not found",
             Kind::SignIn => "Sign in",
+            Kind::Locked => "Locked",
             Kind::Unreachable => "Offline",
             Kind::Cancelled => "Stopped",
             Kind::Usage => "Check",

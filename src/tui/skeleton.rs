@@ -1,10 +1,13 @@
 //! What every screen but the stage shares: status, answer, rail, the sentence for the caller, the side, the notice.
 
+use std::time::Duration;
+
 use unicode_width::UnicodeWidthStr;
 
 use super::{
     canvas::{Canvas, cut},
     footer::{self, Hint},
+    keymap::Action,
     model::Model,
     theme::Role,
     words,
@@ -14,6 +17,7 @@ use crate::{
         age,
         capability::{Feature, Light},
         debt::DebtSummary,
+        moment::Deadline,
         work::sync_index::Listing,
     },
     runbook::Mark,
@@ -70,9 +74,10 @@ pub fn status(model: &Model, canvas: &mut Canvas) {
         return;
     }
     let running = model.is_listing();
-    let listing = match model.offline {
-        Some(since) => format!("offline since {}", age::clock(since, &model.setup.zone)),
-        None => words::listing(&Listing { running, ..model.listing.clone() }, model.now.wall),
+    let listing = match (model.list_wait(), model.offline) {
+        (Some(until), _) => asked_to_wait(until, model),
+        (None, Some(since)) => format!("offline since {}", age::clock(since, &model.setup.zone)),
+        (None, None) => words::listing(&Listing { running, ..model.listing.clone() }, model.now.wall),
     };
     let at = if running { canvas.put(2, 3, Role::Text, &format!("{} ", model.spinner())) } else { 3 };
     let stopped = !running && model.listing.stopped.is_some();
@@ -89,7 +94,10 @@ fn tenant(model: &Model, canvas: &mut Canvas) {
         col += 1;
         room -= 5;
     }
-    let name = model.session.tenant_name();
+    let name = match &model.setup.profile {
+        Some((number, label)) => format!("{number} {label}"),
+        None => model.session.tenant_name(),
+    };
     let whole_words = name.split(' ').scan(0, |used, word| {
         *used += word.width() + usize::from(*used > 0);
         Some((*used, word))
@@ -227,12 +235,27 @@ pub fn foot(model: &Model, canvas: &mut Canvas, notice: Option<(Role, String)>, 
 
 /// Like [`foot`], the notice beginning at `col`.
 pub fn foot_from(model: &Model, canvas: &mut Canvas, col: u16, notice: Option<(Role, String)>, hints: &[Hint]) {
+    let waiting = model.shown_wait().map(|until| (Role::Text, format!("{}.", asked_to_wait(until, model))));
     let looking = model.is_looking().then(|| (Role::Text, format!("{} Looking again", model.spinner())));
     let toast = model.toast.as_ref().map(|toast| (toast.role, toast.text.clone()));
-    if let Some((role, text)) = looking.or(toast).or(notice) {
+    if let Some((role, text)) = waiting.or(looking).or(toast).or(notice) {
         canvas.put(canvas.rows() - 1, col, role, &text);
     }
-    footer::draw(canvas, hints);
+    let mut hints = hints.to_vec();
+    if model.shown_failure().is_some_and(|failure| failure.report.is_some()) {
+        let copy = model.hint(Action::CopyReport, "copy for Microsoft").unless(!model.may_copy(), "policy forbids");
+        hints.insert(hints.len().min(1), copy);
+    }
+    footer::draw(canvas, &hints);
+}
+
+/// "Entra asks us to wait 12 s"
+fn asked_to_wait(until: Deadline, model: &Model) -> String {
+    let left = until.left(model.now);
+    format!(
+        "Entra asks us to wait {}",
+        age::short(Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0)))
+    )
 }
 
 impl Model {

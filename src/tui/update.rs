@@ -10,8 +10,8 @@ use super::{
     model::Model,
     msg::{Effect, KeyPress, Msg},
     screens::{
-        Page, caller, calls, close, debts, duplicates, find, help, permissions, quit, read, runbook, sign_in, stage,
-        stop, ticket,
+        Page, caller, calls, close, debts, duplicates, find, help, permissions, profiles, quit, read, runbook, sign_in,
+        stage, stop, ticket,
     },
 };
 use crate::domain::{moment::Moment, work::Request};
@@ -46,6 +46,7 @@ pub fn update(model: &mut Model, now: Moment, msg: Msg) -> Vec<Effect> {
 
 fn key(model: &mut Model, press: KeyPress) {
     model.presses.press(press.key, press.repeat, model.now);
+    model.session.touch(model.now);
     // A key came through: the window has the focus, whatever the terminal told.
     model.focused = true;
     let place = model.place();
@@ -59,6 +60,7 @@ fn key(model: &mut Model, press: KeyPress) {
     }
     match action {
         Some(action) if pages::act(model, place, action) => {}
+        Some(Action::CopyReport) => copy_report(model),
         Some(action) => act(model, place, action),
         None if place == Place::Matches && press.types().is_some() => {
             // In the list a printable character belongs to the box.
@@ -66,6 +68,14 @@ fn key(model: &mut Model, press: KeyPress) {
             typed(model, Place::Find, press);
         }
         None => {}
+    }
+}
+
+/// The failed request, as one line for Microsoft.
+fn copy_report(model: &mut Model) {
+    let line = model.shown_failure().and_then(|failure| failure.report.as_ref()).map(ToString::to_string);
+    if let Some(line) = line.filter(|_| model.may_copy()) {
+        model.ask(Request::Copy(line));
     }
 }
 
@@ -115,6 +125,7 @@ fn after_edit(model: &mut Model, place: Place, edited: Edited) {
 }
 
 fn paste(model: &mut Model, text: &str) {
+    model.session.touch(model.now);
     let place = model.place();
     match place {
         _ if is_opening(model, place) => {}
@@ -154,6 +165,7 @@ fn act(model: &mut Model, place: Place, action: Action) {
         Place::Debts | Place::Waive => debts::act(model, action),
         Place::Calls => calls::act(model, action),
         Place::Permissions => permissions::act(model, action),
+        Place::Profiles => profiles::act(model, action),
         Place::Help => help::act(model, action),
         Place::Runbook => runbook::act(model, action),
         Place::Stop => stop::act(model, action),

@@ -8,8 +8,8 @@ use super::{
     keymap::Place,
     model::{LEAST_COLS, LEAST_ROWS, Model},
     screens::{
-        Page, caller, calls, close, debts, duplicates, find, help, permissions, quit, read, runbook, sign_in, small,
-        stage, stop, ticket,
+        Page, caller, calls, close, debts, duplicates, find, help, permissions, profiles, quit, read, runbook, sign_in,
+        small, stage, stop, ticket,
     },
 };
 
@@ -39,7 +39,8 @@ fn draw(model: &Model, canvas: &mut Canvas) {
         Some(Page::Duplicates(page)) => return duplicates::view(model, canvas, page),
         Some(Page::Debts(page)) => return debts::view(model, canvas, page),
         Some(Page::Calls(page)) => return calls::view(model, canvas, page),
-        Some(Page::Permissions) => return permissions::view(model, canvas),
+        Some(Page::Permissions(page)) => return permissions::view(model, canvas, page),
+        Some(Page::Profiles(page)) => return profiles::view(model, canvas, page),
         Some(Page::Help) => return help::view(model, canvas),
         Some(Page::Runbook(page)) => return runbook::view(model, canvas, *page),
         None => {}

@@ -21,10 +21,10 @@ use keydesk::{
             call::{Open, Verify},
             disclose::{Disclosed, Request},
             find,
-            sign_in::Ways,
+            sign_in::{Prompt, SignedIn, Way, Ways},
         },
     },
-    ops::{self, Asking},
+    ops::{self, Asking, sign_in::Arrival},
     simulation::{self, Options, Running, Source},
 };
 
@@ -78,10 +78,22 @@ pub async fn desk(tenant: &Running, home: &Path) -> Arc<Desk> {
     desk_with(tenant, home, QUICK).await
 }
 
+/// Signs in with the remembered session, or else by device code; under another name than last time that is confirmed.
+pub async fn sign_in(desk: &Desk) -> Result<SignedIn, Failure> {
+    let arrival = match ops::sign_in::resume(desk).await {
+        Ok(Some(arrival)) => arrival,
+        _ => ops::sign_in::sign_in(desk, &Prompt::by(Way::DeviceCode), &Asking::quietly()).await?,
+    };
+    match arrival {
+        Arrival::Seated(signed_in) => Ok(signed_in),
+        Arrival::Another(_) => ops::sign_in::confirm(desk).await,
+    }
+}
+
 pub async fn desk_with(tenant: &Running, home: &Path, lines: &str) -> Arc<Desk> {
     let desk = Arc::new(Desk::open(&settings(tenant, home, lines), Clock::system()).unwrap());
     ops::calls::catch_up(&desk).await.unwrap();
-    ops::sign_in::sign_in(&desk, &Asking::quietly()).await.unwrap();
+    sign_in(&desk).await.unwrap();
     ops::sync_index::sync_index(&desk, &Asking::quietly()).await.unwrap();
     desk
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::sign_in::Way;
 use crate::domain::foreign::printable;
 
 /// The longest path that is reported, in characters: one with two GUIDs has some 120.
@@ -23,6 +24,8 @@ pub enum Kind {
     NotFound,
     /// Sign-in is needed, or may not be asked for.
     SignIn,
+    /// Nobody was at the desk for a while: a fresh sign-in opens it again.
+    Locked,
     /// The ledger cannot be written: no key can be read here.
     Record,
     /// Nobody knows whether Entra handed the key out.
@@ -37,7 +40,7 @@ impl Kind {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Usage => 2,
-            Self::Refused | Self::Confirm | Self::SignIn => 3,
+            Self::Refused | Self::Confirm | Self::SignIn | Self::Locked => 3,
             Self::NotFound => 4,
             Self::Failed | Self::Record | Self::Uncertain | Self::Unreachable | Self::Cancelled => 1,
         }
@@ -57,12 +60,14 @@ pub struct Failure {
     pub request_id: Option<String>,
     /// The failed request, where it was one to Entra or Graph that failed.
     pub report: Option<Box<Report>>,
+    /// The other way of signing in may work.
+    pub instead: Option<Way>,
 }
 
 impl Failure {
     pub fn new(kind: Kind, happened: impl Into<String>) -> Self {
         let (means, next) = (String::new(), String::new());
-        Self { kind, happened: happened.into(), means, next, request_id: None, report: None }
+        Self { kind, happened: happened.into(), means, next, request_id: None, report: None, instead: None }
     }
 
     #[must_use]
@@ -74,6 +79,12 @@ impl Failure {
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next = next.into();
+        self
+    }
+
+    #[must_use]
+    pub fn instead(mut self, way: Way) -> Self {
+        self.instead = Some(way);
         self
     }
 

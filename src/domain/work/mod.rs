@@ -10,12 +10,16 @@ pub mod doctor;
 pub mod failure;
 pub mod find;
 pub mod open_device;
+pub mod profiles;
 pub mod sign_in;
 pub mod sync_index;
 
 pub use failure::{Failure, Kind, Report};
 
-use super::{capability::Lights, debt::Debt};
+use super::{
+    capability::{Feature, Lights},
+    debt::Debt,
+};
 
 /// The handle of a question, so that an answer nobody waits for any more can be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,7 +28,19 @@ pub struct AskId(pub u64);
 /// Everything the screens can ask for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    SignIn,
+    /// Go on with the remembered session, asking nobody.
+    Resume,
+    /// Have a person sign in.
+    SignIn(sign_in::Prompt),
+    /// Whoever signed in under another name than last time means it: the desk is theirs.
+    ConfirmName,
+    /// They do not: their session ends.
+    SendAway,
+    /// Get tokens ahead of need, asking nobody.
+    Redeem(Vec<Feature>),
+    SignOut,
+    /// What is owed at which tenant.
+    Profiles,
     /// What the ledger knows from before: open calls, debts. Needs no sign-in.
     CatchUp,
     /// Fill or refresh the index, behind the desk.
@@ -70,8 +86,14 @@ impl Request {
             | Self::ResumeCall(_)
             | Self::CloseCall(_)
             | Self::SettleDebt(_)
+            | Self::ConfirmName
+            | Self::SignOut
             | Self::WrapUp => true,
-            Self::SignIn
+            Self::Resume
+            | Self::SignIn(_)
+            | Self::SendAway
+            | Self::Redeem(_)
+            | Self::Profiles
             | Self::CatchUp
             | Self::SyncIndex
             | Self::Find(_)
@@ -92,6 +114,8 @@ impl Request {
 pub enum Progress {
     /// The code to type at the address.
     DeviceCode(sign_in::DeviceCode),
+    /// The page on which to sign in.
+    BrowserPage(sign_in::BrowserPage),
     Listing(sync_index::Listing),
     /// The service asked us to wait; nothing was handed out.
     Waiting(Waiting),
@@ -109,6 +133,12 @@ pub struct Waiting {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     SignedIn(sign_in::SignedIn),
+    /// Signed in, but not as last time: nothing is theirs before [`Request::ConfirmName`].
+    AnotherName(sign_in::AnotherName),
+    SentAway,
+    Redeemed(sign_in::Redeemed),
+    SignedOut(sign_in::SignedOut),
+    Profiles(Vec<profiles::ProfileState>),
     CaughtUp(call::CaughtUp),
     Listed(sync_index::Listing),
     Found(find::Found),
@@ -141,6 +171,8 @@ pub enum News {
     Debt(String),
     Listing(sync_index::Listing),
     Lights(Lights),
+    /// What runs behind the desk was asked to wait.
+    Waiting(Waiting),
     /// The session ended; the next request will ask for a new sign-in.
     SignedOut,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::{
+    call::Call,
     capability::{Feature, Lights},
     technician::{Technician, Tenant},
 };
@@ -34,6 +35,60 @@ pub struct Prompt {
     pub features: Vec<Feature>,
     /// Entra must ask for credentials again, whatever its browser session says (unlocking).
     pub fresh: bool,
+}
+
+impl Way {
+    pub const ALL: [Self; 2] = [Self::DeviceCode, Self::Browser];
+
+    /// As the settings and the policy write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::DeviceCode => "device-code",
+            Self::Browser => "browser",
+        }
+    }
+
+    /// "by device code"
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::DeviceCode => "by device code",
+            Self::Browser => "by browser",
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::DeviceCode => Self::Browser,
+            Self::Browser => Self::DeviceCode,
+        }
+    }
+}
+
+impl Ways {
+    pub const ALL: [Self; 3] = [Self::DeviceCode, Self::Browser, Self::Ask];
+
+    /// As the settings write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::DeviceCode => Way::DeviceCode.word(),
+            Self::Browser => Way::Browser.word(),
+            Self::Ask => "ask",
+        }
+    }
+
+    /// What is offered where the policy allows only some, the one to begin with first. The policy wins: what it leaves is offered even where
+    /// the settings name another way.
+    pub fn within(self, allowed: &[Way]) -> Vec<Way> {
+        let wanted: &[Way] = match self {
+            Self::DeviceCode => &[Way::DeviceCode],
+            Self::Browser => &[Way::Browser],
+            Self::Ask => &Way::ALL,
+        };
+        let both: Vec<Way> = wanted.iter().copied().filter(|way| allowed.contains(way)).collect();
+        if both.is_empty() { allowed.to_vec() } else { both }
+    }
 }
 
 impl Prompt {
@@ -68,27 +123,40 @@ pub struct SignedIn {
     pub remembered: bool,
 }
 
-impl Way {
-    pub const ALL: [Self; 2] = [Self::DeviceCode, Self::Browser];
-
-    /// As the settings and the policy write it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::DeviceCode => "device-code",
-            Self::Browser => "browser",
-        }
-    }
+/// Somebody else than last time has signed in: the desk is theirs only once that is confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnotherName {
+    pub now: Technician,
+    pub before: Technician,
 }
 
-impl Ways {
-    pub const ALL: [Self; 3] = [Self::DeviceCode, Self::Browser, Self::Ask];
+/// What came of asking for tokens ahead of need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redeemed {
+    pub lights: Lights,
+    /// What a person who signs in may still open: consent is missing, or Entra wants to see them.
+    pub lacking: Vec<Feature>,
+}
 
-    /// As the settings write it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::DeviceCode => Way::DeviceCode.word(),
-            Self::Browser => Way::Browser.word(),
-            Self::Ask => "ask",
-        }
+/// Signed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedOut {
+    /// Every call that waits; the one that was open is parked now.
+    pub calls: Vec<Call>,
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::both(Ways::Ask, &Way::ALL, &[Way::DeviceCode, Way::Browser])]
+    #[case::the_policy_narrows(Ways::Ask, &[Way::Browser], &[Way::Browser])]
+    #[case::the_settings_narrow(Ways::Browser, &Way::ALL, &[Way::Browser])]
+    #[case::the_policy_wins(Ways::DeviceCode, &[Way::Browser], &[Way::Browser])]
+    fn what_is_offered_is_wanted_and_allowed(#[case] ways: Ways, #[case] allowed: &[Way], #[case] offered: &[Way]) {
+        assert_eq!(ways.within(allowed), offered);
     }
 }

@@ -1,14 +1,12 @@
 //! Who is calling: what they claim is typed and compared, then a person decides how they were verified.
 
-use std::time::Duration;
-
 use super::super::{
     call_desk::CallDesk,
     canvas::Canvas,
     field::Field,
     footer::Hint,
     keymap::{Action, Place},
-    model::Model,
+    model::{Model, SETTLE},
     prompt::{self, Prompt},
     skeleton::{self, Layout},
     theme::Role,
@@ -21,9 +19,6 @@ use crate::domain::{
     policy::VerificationError,
     work::{Request, call::Verify, open_device::Card},
 };
-
-/// What was typed before the list of methods had the focus for so long was meant for a field.
-const SETTLE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Default)]
 pub struct CallerForm {

@@ -27,6 +27,10 @@ pub struct CallsPage {
 }
 
 impl CallsPage {
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
     pub fn failed(&mut self, failure: Failure) {
         self.failure = Some(failure);
     }

@@ -40,6 +40,10 @@ impl DebtsPage {
         self.waiving.as_mut().map(|(_, field)| field)
     }
 
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
     pub fn failed(&mut self, failure: Failure) {
         self.failure = Some(failure);
     }

@@ -65,6 +65,7 @@ fn name(place: Place) -> &'static str {
         Place::Close => "closing the call",
         Place::Debts | Place::Waive => "debts",
         Place::Calls => "calls",
+        Place::Profiles => "tenants",
         Place::Permissions => "permissions",
         Place::Runbook => "runbook",
         Place::Stop => "stopped",

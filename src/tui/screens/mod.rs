@@ -10,6 +10,7 @@ pub mod duplicates;
 pub mod find;
 pub mod help;
 pub mod permissions;
+pub mod profiles;
 pub mod quit;
 pub mod read;
 pub mod runbook;
@@ -31,7 +32,8 @@ pub enum Page {
     Duplicates(duplicates::Duplicates),
     Debts(debts::DebtsPage),
     Calls(calls::CallsPage),
-    Permissions,
+    Permissions(permissions::PermissionsPage),
+    Profiles(profiles::ProfilesPage),
     Help,
     Runbook(runbook::RunbookPage),
 }
@@ -42,7 +44,8 @@ impl Page {
             Self::Duplicates(_) => Place::Duplicates,
             Self::Debts(page) => page.place(),
             Self::Calls(_) => Place::Calls,
-            Self::Permissions => Place::Permissions,
+            Self::Permissions(_) => Place::Permissions,
+            Self::Profiles(_) => Place::Profiles,
             Self::Help => Place::Help,
             Self::Runbook(_) => Place::Runbook,
         }

@@ -25,6 +25,19 @@ pub fn begin(model: &mut Model) {
     if model.quit.is_some() {
         return;
     }
+    model.switch_to = None;
+    leave(model);
+}
+
+/// To another profile's desk: this one is left as if for good.
+pub fn switch(model: &mut Model, profile: String) {
+    if model.quit.is_none() {
+        model.switch_to = Some(profile);
+        leave(model);
+    }
+}
+
+fn leave(model: &mut Model) {
     stage::drop_digits(model);
     read::stop_waiting(model, false);
     model.quit = Some(Quit::Finishing);
@@ -67,14 +80,17 @@ pub fn settle(model: &mut Model) {
         }
     }
     if matches!(model.quit, Some(Quit::Leaving)) && !model.asks.must_finish() {
-        model.effects.push(Effect::Quit);
+        model.effects.push(model.switch_to.clone().map_or(Effect::Quit, Effect::Switch));
     }
 }
 
 pub fn act(model: &mut Model, action: Action) {
     match (action, &model.quit) {
         (Action::GoOn, Some(Quit::Unsent { .. })) if model.presses.deliberate() => model.quit = Some(Quit::Leaving),
-        (Action::Back, Some(Quit::Unsent { .. } | Quit::WrappingUp | Quit::Finishing)) => model.quit = None,
+        (Action::Back, Some(Quit::Unsent { .. } | Quit::WrappingUp | Quit::Finishing)) => {
+            model.quit = None;
+            model.switch_to = None;
+        }
         _ => {}
     }
 }
@@ -83,18 +99,19 @@ pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
     skeleton::status(model, canvas);
     let spinner = model.spinner();
     let unsent = model.unsent();
+    let switches = model.switch_to.is_some();
     let (summary, lines) = match quit {
         Quit::WrappingUp => (format!("{spinner} Sending what is held. Esc stays."), Vec::new()),
         Quit::Finishing | Quit::Leaving => (format!("{spinner} Finishing what is being written."), Vec::new()),
         Quit::Unsent { why } => {
             let (are, they) = if unsent == 1 { ("is", "It goes") } else { ("are", "They go") };
             let count = age::count(unsent, "rotation");
-            let said =
-                format!("{count} {are} not sent yet. {they} out at the next start or by the watcher. Enter quits.");
+            let enter = if switches { "Enter leaves this tenant." } else { "Enter quits." };
+            let said = format!("{count} {are} not sent yet. {they} out at the next start or by the watcher. {enter}");
             (said, why.iter().map(ToString::to_string).collect())
         }
     };
-    canvas.put(4, 3, Role::Strong, "Quit");
+    canvas.put(4, 3, Role::Strong, if switches { "Another tenant" } else { "Quit" });
     canvas.wrapped(5, 3, canvas.cols(), Role::Text, &summary, 2);
     let mut row = 8;
     for line in lines {
@@ -103,7 +120,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
     let mut hints = Vec::new();
     match quit {
         Quit::Unsent { .. } => {
-            hints.push(model.hint(Action::GoOn, "quit"));
+            hints.push(model.hint(Action::GoOn, if switches { "leave" } else { "quit" }));
             hints.push(model.hint(Action::Back, "stay"));
         }
         Quit::WrappingUp | Quit::Finishing => hints.push(model.hint(Action::Back, "stay")),

@@ -330,12 +330,12 @@ mod tests {
     #[test]
     fn sign_in_in_the_middle_of_a_disclosure_asks_for_nothing_by_itself() {
         let mut desk = asking();
-        desk.hold(|request| *request == Request::SignIn);
+        desk.hold(|request| matches!(request, Request::SignIn(_)));
         desk.answer(is_disclose, Err(failure(Kind::SignIn, "Signed out.")));
         assert!(desk.shows("Entra wants you to sign in again"));
         desk.effects.clear();
         let signed_in = crate::tui::tests::World::signed_in();
-        desk.answer(|request| *request == Request::SignIn, Ok(Outcome::SignedIn(signed_in)));
+        desk.answer(|request| matches!(request, Request::SignIn(_)), Ok(Outcome::SignedIn(signed_in)));
         assert!(asked(&desk.effects).is_empty(), "{:?}", desk.effects);
         assert!(desk.shows("► 2 Windows update"));
     }

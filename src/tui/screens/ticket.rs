@@ -11,7 +11,7 @@ use super::super::{
     skeleton::{self, Layout},
     theme::Role,
 };
-use super::{card, read::Disclosing};
+use super::{card, read::Disclosing, sign_in};
 use crate::domain::{
     call::Call,
     policy::Reason,
@@ -121,6 +121,9 @@ fn disclose(model: &mut Model) {
     let (call, key, reason) = (desk.call.id, desk.call.key, reason.id.clone());
     let request =
         disclose::Request { call, key, ticket: ticket.as_str().to_owned(), reason, same_ticket_confirmed: confirmed };
+    if sign_in::must_unlock(model) {
+        return;
+    }
     let ask = model.ask(Request::Disclose(request));
     if let Some(desk) = &mut model.call {
         desk.failure = None;

@@ -18,7 +18,7 @@ pub use world::{World, debt, failure, policy};
 use super::{Colours, Effect, Glyphs, KeyPress, Model, Msg, Setup, update, view};
 use crate::domain::{
     moment::Moment,
-    work::{AskId, Failure, News, Outcome, Progress, Request},
+    work::{AskId, Failure, News, Outcome, Progress, Request, sign_in::Ways},
 };
 
 /// Between two keys of a practised hand.
@@ -49,6 +49,8 @@ impl Desk {
             policy: Arc::new(policy()),
             zone: TimeZone::UTC,
             tenant: "Harborview Clinics".into(),
+            profile: None,
+            ways: Ways::Ask,
             demo,
             simulation: demo,
             glyphs: Glyphs::Unicode,
@@ -201,7 +203,7 @@ impl Desk {
                 Effect::Ask { ask, request } => self.open.push((*ask, request.clone())),
                 // A read that is cancelled is never answered.
                 Effect::Cancel { ask } => self.open.retain(|(open, request)| open != ask || request.must_finish()),
-                Effect::Quit => {}
+                Effect::Quit | Effect::Switch(_) => {}
             }
         }
         self.effects.extend(effects);
@@ -277,7 +279,7 @@ pub fn asked(effects: &[Effect]) -> Vec<&Request> {
         .iter()
         .filter_map(|effect| match effect {
             Effect::Ask { request, .. } => Some(request),
-            Effect::Cancel { .. } | Effect::Quit => None,
+            Effect::Cancel { .. } | Effect::Quit | Effect::Switch(_) => None,
         })
         .collect()
 }

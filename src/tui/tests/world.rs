@@ -27,7 +27,8 @@ use crate::domain::{
         disclose::Disclosed,
         find::{DeviceMatch, Found, KeyMatch},
         open_device::{Card, Duplicate},
-        sign_in::{SignedIn, Way},
+        profiles::ProfileState,
+        sign_in::{AnotherName, Redeemed, SignedIn, SignedOut, Way},
         sync_index::Listing,
     },
 };
@@ -198,6 +199,9 @@ pub struct World {
     pub listing: Listing,
     pub digits: String,
     pub incoming: Option<IncomingCaller>,
+    /// What nobody has consented to yet.
+    pub lacking: Vec<Feature>,
+    pub profiles: Vec<ProfileState>,
     call: Option<Call>,
 }
 
@@ -241,6 +245,8 @@ impl World {
                 serial: "7KQ2M".into(),
                 says: "It wants a recovery key. The ID starts four, fox, two, bravo, nine, one, charlie, zero.".into(),
             }),
+            lacking: Vec::new(),
+            profiles: Vec::new(),
             call: None,
         }
     }
@@ -248,7 +254,17 @@ impl World {
     /// What the tenant and the ledger would say.
     pub fn answer(&mut self, request: &Request) -> Result<Outcome, Failure> {
         Ok(match request {
-            Request::SignIn => Outcome::SignedIn(Self::signed_in()),
+            Request::Resume | Request::SignIn(_) => Outcome::SignedIn(Self::signed_in()),
+            Request::ConfirmName => Outcome::SignedIn(Self::omar_signed_in()),
+            Request::SendAway => Outcome::SentAway,
+            Request::Redeem(_) => {
+                Outcome::Redeemed(Redeemed { lights: Self::signed_in().lights, lacking: self.lacking.clone() })
+            }
+            Request::SignOut => {
+                self.calls.extend(self.call.take());
+                Outcome::SignedOut(SignedOut { calls: self.calls.clone() })
+            }
+            Request::Profiles => Outcome::Profiles(self.profiles.clone()),
             Request::CatchUp => Outcome::CaughtUp(self.caught_up.clone()),
             Request::SyncIndex => Outcome::Listed(self.listing.clone()),
             Request::Find(asked) => Outcome::Found(self.find(&asked.query)),
@@ -337,6 +353,19 @@ impl World {
             lights,
             remembered: true,
         }
+    }
+
+    pub fn omar() -> Technician {
+        Technician { id: UserId(Uuid::from_u128(8)), upn: "omar@harborview.example".into(), name: "Omar Haddad".into() }
+    }
+
+    pub fn omar_signed_in() -> SignedIn {
+        SignedIn { technician: Self::omar(), ..Self::signed_in() }
+    }
+
+    /// Omar, where it was Dana last time.
+    pub fn another_name() -> AnotherName {
+        AnotherName { now: Self::omar(), before: Self::signed_in().technician }
     }
 
     fn find(&self, query: &Query) -> Found {

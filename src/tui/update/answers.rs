@@ -3,7 +3,7 @@
 use super::super::{
     call_desk::CallDesk,
     model::Model,
-    screens::{Page, Stop, find, quit, read, sign_in},
+    screens::{Page, Stop, find, profiles, quit, read, sign_in},
     theme::Role,
 };
 use crate::domain::{
@@ -26,6 +26,10 @@ pub fn progress(model: &mut Model, ask: AskId, progress: Progress) {
             model.offline = None;
             sign_in::code_came(model, code);
         }
+        Progress::BrowserPage(page) => {
+            model.offline = None;
+            sign_in::page_came(model, page);
+        }
         Progress::Listing(listing) => {
             // A page came.
             if listing.running {
@@ -33,13 +37,17 @@ pub fn progress(model: &mut Model, ask: AskId, progress: Progress) {
             }
             model.listing = listing;
         }
-        Progress::Waiting(waiting) => read::waiting(model, ask, waiting),
+        Progress::Waiting(waiting) => {
+            model.waits.begin(ask, waiting, model.now);
+            read::waiting(model, ask, waiting);
+        }
         Progress::Recorded => read::recorded(model),
     }
 }
 
 /// The one answer to a question, if somebody still waits for it.
 pub fn answer(model: &mut Model, ask: AskId, result: Result<Outcome, Failure>) {
+    model.waits.end(ask);
     let Some(request) = model.asks.answered(ask) else { return };
     if let Some(desk) = model.call.as_mut().filter(|desk| desk.writing == Some(ask)) {
         desk.writing = None;
@@ -61,7 +69,12 @@ pub fn answer(model: &mut Model, ask: AskId, result: Result<Outcome, Failure>) {
 fn reach(model: &mut Model, request: &Request, failure: Option<&Failure>) {
     let asks_outside = matches!(
         request,
-        Request::SignIn | Request::SyncIndex | Request::LookUp(_) | Request::OpenDevice(_) | Request::Disclose(_)
+        Request::Resume
+            | Request::SignIn(_)
+            | Request::SyncIndex
+            | Request::LookUp(_)
+            | Request::OpenDevice(_)
+            | Request::Disclose(_)
     );
     match failure.map(|failure| failure.kind) {
         Some(Kind::Unreachable) => model.offline = model.offline.or(Some(model.now.wall)),
@@ -72,7 +85,12 @@ fn reach(model: &mut Model, request: &Request, failure: Option<&Failure>) {
 
 fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
     match (request, outcome) {
-        (_, Outcome::SignedIn(signed_in)) => sign_in::answered(model, Ok(signed_in)),
+        (request, Outcome::SignedIn(signed_in)) => sign_in::answered(model, &request, Ok(signed_in)),
+        (_, Outcome::AnotherName(another)) => sign_in::another_came(model, another),
+        (_, Outcome::SentAway) => sign_in::sent_away(model),
+        (Request::Redeem(asked), Outcome::Redeemed(redeemed)) => sign_in::redeemed(model, &asked, redeemed),
+        (_, Outcome::SignedOut(out)) => sign_in::left(model, out),
+        (_, Outcome::Profiles(profiles)) => profiles::known(model, profiles),
         (_, Outcome::CaughtUp(caught_up)) => was_left(model, caught_up),
         (_, Outcome::Listed(listing)) => {
             model.listing = listing;
@@ -118,7 +136,10 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
             model.ask(Request::Debts);
         }
         // Nothing to show; or an outcome that is no answer to what was asked.
-        (_, Outcome::Recorded | Outcome::Found(_) | Outcome::LookedUp(_) | Outcome::Device(_)) => {}
+        (
+            _,
+            Outcome::Recorded | Outcome::Found(_) | Outcome::LookedUp(_) | Outcome::Device(_) | Outcome::Redeemed(_),
+        ) => {}
     }
 }
 
@@ -142,6 +163,7 @@ fn call_opened(model: &mut Model, call: Call) {
     model.recovered.clear();
     model.pages.retain(|page| !matches!(page, Page::Duplicates(_)));
     begin(model, call, card);
+    sign_in::call_opened(model);
 }
 
 fn resumed(model: &mut Model, call: Call) {
@@ -149,6 +171,7 @@ fn resumed(model: &mut Model, call: Call) {
     model.pages.clear();
     model.find = find::Find::default();
     begin(model, call, None);
+    sign_in::call_opened(model);
 }
 
 /// Takes a call to the desk. Its device is opened unless its card is there.
@@ -222,11 +245,20 @@ fn next_caller(model: &mut Model) {
 
 fn failed(model: &mut Model, request: Request, failure: Failure) {
     match (&request, failure.kind) {
-        (Request::SignIn, _) => return sign_in::answered(model, Err(failure)),
+        (Request::Resume | Request::SignIn(_) | Request::ConfirmName, _) => {
+            return sign_in::answered(model, &request, Err(failure));
+        }
+        (Request::Browse(address), _) if sign_in::browse_failed(model, address, &failure) => return,
         (Request::WrapUp, _) => return quit::wrapped_up(model, Err(failure)),
         (Request::Stage(_), _) => {
             model.toast(Role::Warn, format!("× Not recorded: {}", printable(&failure.happened)));
             return;
+        }
+        (_, Kind::Locked) => {
+            if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
+                desk.disclosing = None;
+            }
+            return sign_in::begin(model, sign_in::Why::Locked);
         }
         (_, Kind::SignIn) => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
@@ -276,6 +308,13 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
             _ => model.toast(Role::Warn, format!("× {failure}")),
         },
         Request::NextCaller => model.incoming = None,
+        // The lights say it.
+        Request::Redeem(_) => {}
+        Request::Profiles | Request::SignOut => match model.pages.last_mut() {
+            Some(Page::Permissions(page)) => page.failed(failure),
+            Some(Page::Profiles(page)) => page.failed(failure),
+            _ => model.toast(Role::Warn, format!("× {failure}")),
+        },
         Request::Copy(_) => {
             let noted = model.call.as_ref().is_some_and(|desk| desk.note.is_some());
             let way =
@@ -285,7 +324,10 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
         Request::CatchUp
         | Request::CallNote(_)
         | Request::Browse(_)
-        | Request::SignIn
+        | Request::Resume
+        | Request::SignIn(_)
+        | Request::ConfirmName
+        | Request::SendAway
         | Request::WrapUp
         | Request::Stage(_)
         | Request::Disclose(_) => model.toast(Role::Warn, format!("× {failure}")),
@@ -304,6 +346,7 @@ pub fn news(model: &mut Model, news: News) {
             find::index_grew(model);
         }
         News::Lights(lights) => model.lights = lights,
+        News::Waiting(waiting) => model.waits.begin_behind(waiting, model.now),
         News::SignedOut => model.session.signed_out(),
     }
 }

@@ -8,7 +8,10 @@ use super::{
             Page,
             calls::CallsPage,
             debts::DebtsPage,
-            find, quit,
+            find,
+            permissions::PermissionsPage,
+            profiles::ProfilesPage,
+            quit,
             runbook::RunbookPage,
             stage::{self, Why},
         },
@@ -36,7 +39,11 @@ pub fn act(model: &mut Model, place: Place, action: Action) -> bool {
             open(model, Page::Calls(CallsPage::default()));
             model.ask(Request::Calls);
         }
-        Action::Permissions => open(model, Page::Permissions),
+        Action::Permissions => open(model, Page::Permissions(PermissionsPage::default())),
+        Action::Profiles => {
+            open(model, Page::Profiles(ProfilesPage::default()));
+            model.ask(Request::Profiles);
+        }
         Action::Runbook => {
             let at = model.walk().now();
             open(model, Page::Runbook(RunbookPage { at }));

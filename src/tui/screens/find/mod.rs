@@ -78,6 +78,10 @@ pub struct Target {
 }
 
 impl Find {
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
     pub fn place(&self) -> Place {
         if self.list.is_some() { Place::Matches } else { Place::Find }
     }

@@ -111,7 +111,7 @@ fn with_all_eight_heard_enter_opens_the_call() {
     desk.wait(200);
     assert_screen!(desk);
     let effects = desk.press("enter");
-    let [Request::OpenCall(open)] = asked(&effects)[..] else { panic!("{effects:?}") };
+    let [Request::OpenCall(open), Request::Redeem(_)] = asked(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!((open.heard, open.key.short().as_str(), open.volume), (8, "4F2B91C0", Volume::OperatingSystem));
     assert_eq!(open.device_name.raw(), "HVC-LT-0421");
 }
@@ -328,7 +328,7 @@ fn a_device_deleted_in_entra_still_opens() {
     desk.wait(200);
     assert_screen!(desk);
     assert!(
-        matches!(asked(&desk.press("enter"))[..], [Request::OpenCall(open)] if open.device_name.raw() == "deleted device")
+        matches!(asked(&desk.press("enter"))[..], [Request::OpenCall(open), Request::Redeem(_)] if open.device_name.raw() == "deleted device")
     );
 }
 
@@ -375,11 +375,13 @@ fn calls_left_behind_and_what_recovery_did_stand_on_the_empty_desk() {
 }
 
 #[test]
-fn an_idle_desk_wakes_when_an_age_on_it_changes_and_an_empty_one_never() {
+fn an_idle_desk_wakes_when_an_age_on_it_changes_and_an_empty_one_to_lock_alone() {
     let mut desk = Desk::open();
     let left = desk.model.next_deadline(desk.now).unwrap().left(desk.now);
     assert!(left > Duration::from_secs(50) && left <= Duration::from_mins(1), "{left:?}");
     desk.model.listing.complete_since = None;
+    assert_eq!(desk.model.next_deadline(desk.now), desk.model.session.locks_at());
+    desk.wait(15 * 60 * 1000);
     assert_eq!(desk.model.next_deadline(desk.now), None);
 }
 

@@ -1,0 +1,401 @@
+use std::time::Duration;
+
+use super::{super::super::theme::Glyphs, *};
+use crate::{
+    domain::work::{News, Outcome, Progress, Report},
+    tui::{
+        Effect,
+        tests::{Desk, World, asked, assert_screen, failure},
+    },
+};
+
+fn code() -> DeviceCode {
+    DeviceCode {
+        user_code: "C4DHKTR9P".into(),
+        address: "https://microsoft.com/devicelogin".into(),
+        expires_in: Duration::from_secs(872),
+    }
+}
+
+fn is_sign_in(request: &Request) -> bool {
+    matches!(request, Request::SignIn(_))
+}
+
+fn is_resume(request: &Request) -> bool {
+    *request == Request::Resume
+}
+
+fn by(way: Way) -> Request {
+    Request::SignIn(Prompt::by(way))
+}
+
+/// Waiting for the technician to type the code.
+fn waiting(cols: u16, rows: u16, code: DeviceCode) -> Desk {
+    let mut desk = asking(Desk::fresh(false, cols, rows));
+    desk.progress(is_sign_in, Progress::DeviceCode(code));
+    desk
+}
+
+/// Nothing is remembered: somebody is asked.
+fn asking(mut desk: Desk) -> Desk {
+    desk.hold(is_sign_in).hold(is_resume).start();
+    desk.answer(is_resume, Err(failure(Kind::SignIn, "No session is remembered here.")));
+    desk
+}
+
+#[test]
+fn before_the_first_sign_in_no_call_is_said_to_be_kept() {
+    let mut desk = asking(Desk::fresh(false, 80, 24));
+    let declined = failure(Kind::SignIn, "The code was declined.")
+        .meaning("The call is kept, and so is what you typed.")
+        .next("Ask for a new code.");
+    desk.answer(is_sign_in, Err(declined));
+    assert!(desk.shows("The code was declined.") && !desk.shows("kept"), "{:#?}", desk.rows());
+}
+
+#[test]
+fn a_code_is_asked_for_at_once() {
+    let desk = asking(Desk::fresh(false, 80, 24));
+    assert!(asked(&desk.effects).contains(&&by(Way::DeviceCode)));
+    assert_screen!(desk);
+}
+
+#[test]
+fn the_code_stands_large_beside_its_qr() {
+    assert_screen!(waiting(80, 24, code()));
+}
+
+#[test]
+fn an_address_too_long_for_the_qr_is_spelled_out_whole() {
+    let mut long = code();
+    long.address = "http://127.0.0.1:43211/a41f0000-1111-4222-8333-444455556666/oauth2/deviceauth".into();
+    assert_screen!(waiting(80, 24, long));
+}
+
+#[test]
+fn a_code_too_wide_is_spelled_out() {
+    let mut long = code();
+    long.user_code = "C4DH-KTR9-PQQ2".into();
+    assert_screen!(waiting(80, 24, long));
+}
+
+#[test]
+fn in_ascii_there_is_neither_qr_nor_large_code() {
+    let mut desk = Desk::fresh(true, 80, 24);
+    desk.model.setup.glyphs = Glyphs::Ascii;
+    let mut desk = asking(desk);
+    desk.progress(is_sign_in, Progress::DeviceCode(code()));
+    assert!(desk.rows().iter().all(|row| row.is_ascii()));
+    assert_screen!(desk);
+}
+
+#[test]
+fn the_code_counts_down_and_enter_opens_the_page() {
+    let mut desk = waiting(80, 24, code());
+    assert!(desk.shows("14:32 left"));
+    desk.wait(2000);
+    assert!(desk.shows("14:30 left"));
+    assert_eq!(asked(&desk.press("enter")), [&Request::Browse("https://microsoft.com/devicelogin".into())]);
+    assert_eq!(asked(&desk.press("c")), [&Request::Copy("C4DHKTR9P".into())]);
+}
+
+#[test]
+fn a_declined_sign_in_says_so_and_enter_tries_again() {
+    let mut desk = waiting(80, 24, code());
+    let declined = failure(Kind::SignIn, "Sign-in was declined.").next("Enter asks for a new code.");
+    desk.answer(is_sign_in, Err(declined));
+    assert_screen!(desk);
+    assert_eq!(asked(&desk.press("enter")), [&by(Way::DeviceCode)]);
+}
+
+#[test]
+fn signing_in_opens_the_desk_and_says_as_whom() {
+    let mut desk = waiting(80, 24, code());
+    desk.release();
+    assert!(desk.shows("Signed in as Dana Reyes, dana@harborview.example."));
+    assert!(asked(&desk.effects).contains(&&Request::SyncIndex));
+}
+
+#[test]
+fn in_the_middle_of_a_call_the_call_is_kept() {
+    let mut desk = Desk::in_call();
+    desk.type_text("mara voss");
+    desk.hold(is_sign_in).hold(|request| matches!(request, Request::OpenDevice(_)));
+    desk.press("f5");
+    desk.answer(|request| matches!(request, Request::OpenDevice(_)), Err(failure(Kind::SignIn, "Signed out.")));
+    desk.progress(is_sign_in, Progress::DeviceCode(code()));
+    assert_screen!(desk);
+    assert_eq!(asked(&desk.press("enter")), [&Request::Browse("https://microsoft.com/devicelogin".into())]);
+    // Signed in again, the read goes out once more and the claim still stands.
+    let signed_in = crate::tui::tests::World::signed_in();
+    desk.effects.clear();
+    desk.answer(is_sign_in, Ok(Outcome::SignedIn(signed_in)));
+    assert!(matches!(asked(&desk.effects)[..], [Request::OpenDevice(_)]));
+    assert!(desk.shows("mara voss"));
+}
+
+#[test]
+fn a_session_that_ended_shows_on_the_status_line() {
+    let mut desk = Desk::open();
+    desk.news(News::SignedOut);
+    assert!(desk.row(1).contains("signed out"));
+}
+
+fn page() -> BrowserPage {
+    let query = "client_id=4d1f0000-1111-4222-8333-444455556666&response_type=code&redirect_uri=http%3A%2F%2F127.0.0.1%3A43211\
+                 &scope=openid%20profile%20offline_access%20https%3A%2F%2Fgraph.microsoft.com%2FBitlockerKey.ReadBasic.All\
+                 &state=Zm9vYmFyYmF6cXV4&nonce=bm9uY2Vub25jZQ&code_challenge=47DEQpj8HBSa&code_challenge_method=S256";
+    BrowserPage {
+        address: format!("https://login.microsoftonline.com/harborview.example/oauth2/v2.0/authorize?{query}"),
+        expires_in: Duration::from_mins(10),
+    }
+}
+
+fn is_browse(request: &Request) -> bool {
+    matches!(request, Request::Browse(_))
+}
+
+/// The page is there, and the browser is asked to open it.
+fn browsing() -> Desk {
+    let mut desk = waiting(80, 24, code());
+    desk.hold(is_browse);
+    desk.press("b");
+    desk.progress(is_sign_in, Progress::BrowserPage(page()));
+    desk
+}
+
+#[test]
+fn b_changes_over_to_the_browser_and_back_and_the_code_is_given_up() {
+    let mut desk = waiting(80, 24, code());
+    let ask = desk.ask(is_sign_in);
+    let effects = desk.press("b");
+    assert!(effects.contains(&Effect::Cancel { ask }), "{effects:?}");
+    assert_eq!(asked(&effects), [&by(Way::Browser)]);
+    assert!(desk.shows("Asking Entra for the page"));
+    assert_eq!(asked(&desk.press("b")), [&by(Way::DeviceCode)]);
+    // A code that comes late for a question nobody asks any more is not shown.
+    desk.send(crate::tui::Msg::Progress { ask, progress: Progress::DeviceCode(code()) });
+    assert!(!desk.shows("C4DHKTR9P"));
+}
+
+#[test]
+fn the_page_opens_by_itself() {
+    let mut desk = browsing();
+    assert!(desk.open.iter().any(|(_, request)| *request == Request::Browse(page().address)));
+    assert_screen!(desk);
+    desk.answer(is_browse, Ok(Outcome::Browsed));
+    assert_eq!(asked(&desk.press("c")), [&Request::Copy(page().address)]);
+}
+
+#[test]
+fn where_no_browser_opens_the_address_stands_there_whole() {
+    let mut desk = browsing();
+    desk.answer(is_browse, Err(failure(Kind::Failed, "No browser can be opened here: you are connected over ssh.")));
+    assert_screen!(desk);
+    let shown: String = desk.rows()[11..20].iter().map(|row| row.trim()).collect();
+    assert_eq!(shown, page().address);
+}
+
+#[test]
+fn with_the_browser_set_its_page_is_asked_for_at_once_and_b_says_why_not() {
+    let mut desk = Desk::fresh(false, 80, 24);
+    desk.model.session.ways = vec![Way::Browser];
+    let mut desk = asking(desk);
+    assert!(asked(&desk.effects).contains(&&by(Way::Browser)));
+    assert!(desk.row(24).contains("b sign in by code (see settings)"), "{}", desk.row(24));
+    assert!(desk.press("b").is_empty());
+}
+
+#[test]
+fn a_refusal_that_names_the_other_way_makes_its_key_the_one_to_press() {
+    let mut desk = waiting(80, 24, code());
+    let refused = failure(Kind::Refused, "Your organisation blocks device codes (AADSTS53003).")
+        .next("Press b to sign in by browser.")
+        .instead(Way::Browser);
+    desk.answer(is_sign_in, Err(refused));
+    assert_screen!(desk);
+    assert_eq!(asked(&desk.press("b")), [&by(Way::Browser)]);
+}
+
+#[test]
+fn the_failed_request_can_be_copied_for_microsoft() {
+    let mut desk = waiting(80, 24, code());
+    let mut refused = failure(Kind::Failed, "The sign-in service answered something odd.");
+    refused = refused.with_report(Some(Box::new(report())));
+    desk.answer(is_sign_in, Err(refused));
+    assert!(desk.row(24).contains("y copy for Microsoft"), "{}", desk.row(24));
+    assert_eq!(asked(&desk.press("y")), [&Request::Copy(report().to_string())]);
+}
+
+fn report() -> Report {
+    Report {
+        method: "POST".into(),
+        path: "/oauth2/v2.0/token".into(),
+        status: Some(503),
+        code: String::new(),
+        request_id: Some("5f1c".into()),
+        client_request_id: None,
+        at: "2026-11-20T09:41:00Z".parse().unwrap(),
+    }
+}
+
+fn is_settled(request: &Request) -> bool {
+    matches!(request, Request::ConfirmName | Request::SendAway)
+}
+
+/// Omar signed in, where it was Dana last time.
+fn another() -> Desk {
+    let mut desk = waiting(80, 24, code());
+    desk.hold(is_settled);
+    desk.answer(is_sign_in, Ok(Outcome::AnotherName(World::another_name())));
+    desk
+}
+
+#[test]
+fn another_name_than_last_time_has_to_be_confirmed() {
+    let mut desk = another();
+    assert_screen!(desk);
+    assert!(desk.row(1).contains("signed out"));
+    desk.wait(1500);
+    assert_eq!(asked(&desk.press("enter")), [&Request::ConfirmName]);
+    desk.release();
+    assert!(desk.row(1).contains("omar") && desk.shows("Signed in as Omar Haddad"), "{:#?}", desk.rows());
+}
+
+#[test]
+fn a_key_from_before_the_question_stood_there_confirms_nothing() {
+    let mut desk = waiting(80, 24, code());
+    desk.press("enter");
+    desk.answer(is_sign_in, Ok(Outcome::AnotherName(World::another_name())));
+    desk.hold(is_settled);
+    assert!(desk.burst("enter enter esc").is_empty(), "typed ahead");
+    desk.pass(Duration::from_millis(300));
+    assert!(desk.repeat("enter").is_empty(), "held down");
+    assert!(desk.row(1).contains("signed out"));
+}
+
+#[test]
+fn esc_sends_the_other_account_away() {
+    let mut desk = another();
+    desk.wait(500);
+    assert_eq!(asked(&desk.press("esc")), [&Request::SendAway]);
+    desk.answer(is_settled, Ok(Outcome::SentAway));
+    assert!(desk.shows("Nothing was recorded under its name."), "{:#?}", desk.rows());
+    assert_eq!(asked(&desk.press("enter")), [&by(Way::DeviceCode)]);
+}
+
+#[test]
+fn in_the_middle_of_a_call_another_name_is_asked_about_and_the_caller_verified_again() {
+    let mut desk = Desk::open();
+    desk.reach_reason();
+    desk.hold(is_sign_in).hold(|request| matches!(request, Request::Disclose(_)));
+    desk.press("enter");
+    desk.answer(|request| matches!(request, Request::Disclose(_)), Err(failure(Kind::SignIn, "Signed out.")));
+    desk.answer(is_sign_in, Ok(Outcome::AnotherName(World::another_name())));
+    assert_screen!(desk);
+    desk.wait(1500);
+    let effects = desk.press("enter");
+    assert!(!asked(&effects).iter().any(|request| matches!(request, Request::Disclose(_))), "{effects:?}");
+    // The claim still stands; how it was verified does not.
+    assert!(desk.shows("► Caller") && desk.shows("mara voss"), "{:#?}", desk.rows());
+}
+
+#[test]
+fn what_lacks_consent_is_asked_for_while_the_caller_is_being_verified() {
+    let mut desk = Desk::open();
+    desk.world.lacking = vec![Feature::Reveal];
+    desk.hold(is_sign_in);
+    desk.reach_caller();
+    desk.progress(is_sign_in, Progress::DeviceCode(code()));
+    assert_screen!(desk);
+    // Put off, it does not come again by itself; the claim can be typed.
+    desk.press("esc");
+    desk.type_text("mara voss");
+    assert!(desk.shows("mara voss") && !desk.shows("Entra has not asked you"), "{:#?}", desk.rows());
+}
+
+#[test]
+fn what_is_typed_as_a_prompt_comes_does_not_act_on_it() {
+    let mut desk = Desk::open();
+    desk.world.lacking = vec![Feature::Reveal];
+    desk.hold(is_sign_in);
+    desk.reach_caller();
+    assert!(desk.burst("b esc enter").is_empty());
+    assert!(desk.shows("Entra has not asked you"));
+}
+
+/// Nobody touched the desk for a quarter of an hour.
+fn locked(mut desk: Desk) -> Desk {
+    desk.wait(15 * 60 * 1000 + 1000);
+    desk
+}
+
+#[test]
+fn an_idle_desk_locks_and_everything_but_a_reveal_goes_on() {
+    let mut desk = Desk::open();
+    desk.reach_ticket();
+    desk.type_text("0048213");
+    let mut desk = locked(desk);
+    assert!(desk.row(1).contains("locked"));
+    assert!(desk.shows("INC0048213"), "what was typed stays");
+    desk.press("f2");
+    assert!(desk.shows("Debts"));
+    desk.press("esc");
+    desk.hold(is_sign_in);
+    let effects = desk.press("enter 2 enter");
+    let fresh = Request::SignIn(Prompt { fresh: true, ..Prompt::by(Way::DeviceCode) });
+    assert_eq!(asked(&effects), [&fresh], "no key is asked for");
+    desk.progress(is_sign_in, Progress::DeviceCode(code()));
+    assert_screen!(desk);
+    desk.release();
+    assert!(desk.row(1).contains("dana"));
+    assert!(desk.shows("► 2 Windows update"), "the key is asked for by a key press only");
+}
+
+#[test]
+fn a_locked_desk_asks_when_a_call_is_opened_not_when_its_key_is_read() {
+    let mut desk = locked(Desk::open());
+    desk.hold(is_sign_in);
+    desk.reach_caller();
+    assert!(desk.shows("No key was pressed for 15 min."), "{:#?}", desk.rows());
+}
+
+#[test]
+fn locking_drops_the_digits() {
+    let mut desk = Desk::open();
+    desk.model.setup.policy = std::sync::Arc::new(crate::domain::policy::Policy {
+        lock_after: Duration::from_mins(1),
+        ..crate::tui::tests::policy()
+    });
+    desk.press("esc");
+    desk.model.session.attendance = Some(Attendance::begin(desk.now, Duration::from_mins(1)));
+    desk.reach_stage();
+    let effects = {
+        desk.effects.clear();
+        desk.wait(61_000);
+        std::mem::take(&mut desk.effects)
+    };
+    let dropped =
+        |request: &&Request| matches!(request, Request::Stage(on) if on.what == crate::domain::event::Stage::Dropped);
+    assert!(asked(&effects).iter().any(dropped), "{effects:?}");
+    assert!(desk.row(1).contains("locked"), "{:#?}", desk.rows());
+}
+
+#[test]
+fn a_key_that_ops_refuse_because_the_desk_is_locked_brings_the_prompt() {
+    let mut desk = Desk::open();
+    desk.reach_reason();
+    desk.hold(is_sign_in).hold(|request| matches!(request, Request::Disclose(_)));
+    desk.press("enter");
+    desk.answer(|request| matches!(request, Request::Disclose(_)), Err(failure(Kind::Locked, "It is locked.")));
+    assert!(desk.open.iter().any(|(_, request)| matches!(request, Request::SignIn(Prompt { fresh: true, .. }))));
+}
+
+#[test]
+fn the_desk_wakes_to_lock_and_then_no_more() {
+    let desk = Desk::open();
+    let lock = desk.model.session.locks_at().unwrap();
+    assert!(lock.left(desk.now) <= Duration::from_mins(15));
+    let desk = locked(desk);
+    assert_eq!(desk.model.session.locks_at(), None);
+}
