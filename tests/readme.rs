@@ -27,6 +27,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/network.md",
     "docs/outside.md",
     "docs/permissions.md",
+    "docs/policy.md",
     "docs/rollout.md",
     "docs/secrets.md",
 ];

@@ -105,7 +105,7 @@ enum Command {
     /// Signs nobody in, reads no key and changes nothing that stays. The exit code is 0 where nothing is to be fixed, and 1 where something
     /// is. docs/doctor.md says what each line means.
     Doctor(doctor::Doctor),
-    /// Print a configuration file to start from, or where it is looked for
+    /// Print a configuration file to start from, where the files are, or the policy in force
     Config(config::Config),
     /// Print completions for a shell
     Completions(completions::Completions),

@@ -34,7 +34,7 @@ pub enum ConfigError {
     #[error("{name}: {source}")]
     Connection { name: &'static str, source: crate::domain::connection::ConnectionError },
     /// Who could write it could loosen it. `mend` is the command that ends that.
-    #[error("{path} {what}", path = .path.display())]
+    #[error("{path} {what}. An administrator mends it: {mend}", path = .path.display())]
     Untrusted { path: PathBuf, what: String, mend: String },
     /// `place` is the policy's line and file.
     #[error("The {what} {wanted} is not allowed by the policy ({place}): {allowed} is.")]

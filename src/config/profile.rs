@@ -196,41 +196,151 @@ struct Hosts {
 }
 
 impl Hosts {
-    /// Where to sign in, and where Graph is: the missing one follows the cloud, or the other where it is known.
+    /// Where to sign in, and where Graph is: the missing one follows the cloud, or the other where that is Microsoft's own.
     fn resolve(self) -> Result<(Url, Url), ConnectionError> {
-        let Self { cloud, authority, graph } = self;
-        let by_graph = graph.as_ref().and_then(Cloud::with_graph);
-        let followed = cloud.or_else(|| match &authority {
-            Some(url) => by_graph.filter(|cloud| cloud.has_authority(url)).or_else(|| Cloud::with_authority(url)),
-            None if graph.is_some() => by_graph,
-            None => Some(Cloud::Global),
-        });
-        let missing = |given: &Option<Url>, what| {
-            given.clone().map_or(ConnectionError::Nowhere(what, String::new()), |url| {
-                ConnectionError::Nowhere(what, url.to_string())
-            })
-        };
-        let read = |host: Option<&&str>, error| host.map_or(Err(error), |host| read_host(host));
-        let authority_of =
-            || read(followed.and_then(|cloud| cloud.authorities().first()), missing(&graph, "authority"));
-        let graph_of = || read(followed.and_then(Cloud::graph).as_ref(), missing(&authority, "graph"));
-        let (authority, graph) = match (&authority, &graph) {
-            (Some(authority), Some(graph)) => (authority.clone(), graph.clone()),
-            (Some(authority), None) => (authority.clone(), graph_of()?),
-            (None, Some(graph)) => (authority_of()?, graph.clone()),
-            (None, None) => (authority_of()?, graph_of()?),
+        let (authority, graph) = match (self.authority, self.graph) {
+            (Some(authority), Some(graph)) => (authority, graph),
+            (Some(authority), None) => {
+                let cloud = self.cloud.or_else(|| Cloud::with_authority(&authority));
+                let graph = follow(cloud.and_then(Cloud::graph), "graph", &authority)?;
+                (authority, graph)
+            }
+            (None, Some(graph)) => {
+                let cloud = self.cloud.or_else(|| Cloud::with_graph(&graph));
+                let authority = follow(cloud.and_then(Cloud::authority), "authority", &graph)?;
+                (authority, graph)
+            }
+            (None, None) => {
+                let cloud = self.cloud.unwrap_or(Cloud::Global);
+                let host = |host: Option<&str>| read_host(host.unwrap_or_default());
+                (host(cloud.authority())?, host(cloud.graph())?)
+            }
         };
         let fits = |cloud: Cloud| {
             (Cloud::with_authority(&authority).is_none() || cloud.has_authority(&authority))
-                && (Cloud::with_graph(&graph).is_none() || Cloud::with_graph(&graph) == Some(cloud))
+                && Cloud::with_graph(&graph).is_none_or(|of_graph| of_graph == cloud)
         };
-        let is_known = Cloud::with_authority(&authority).is_some() || Cloud::with_graph(&graph).is_some();
-        let agree = cloud.map_or(!is_known || Cloud::NAMED.into_iter().any(fits), fits);
+        // A host of nobody's fits every cloud: a gateway may stand before either.
+        let agree = self.cloud.map_or_else(|| Cloud::NAMED.into_iter().any(fits), fits);
         if agree { Ok((authority, graph)) } else { Err(ConnectionError::Clouds(authority.into(), graph.into())) }
     }
+}
+
+/// The host that follows from `other`, or the sentence that `what` is missing.
+fn follow(host: Option<&str>, what: &'static str, other: &Url) -> Result<Url, ConnectionError> {
+    host.map_or_else(|| Err(ConnectionError::Nowhere(what, other.to_string())), read_host)
 }
 
 /// An empty text, as a variable that is set to nothing gives it, says nothing.
 fn given(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const GLOBAL: (&str, &str) = ("https://login.microsoftonline.com/", "https://graph.microsoft.com/");
+
+    fn resolved(cloud: Option<Cloud>, authority: &str, graph: &str) -> Result<(String, String), ConnectionError> {
+        let url = |text: &str| (!text.is_empty()).then(|| read_host(text).unwrap());
+        let hosts = Hosts { cloud, authority: url(authority), graph: url(graph) };
+        hosts.resolve().map(|(authority, graph)| (authority.into(), graph.into()))
+    }
+
+    #[rstest]
+    #[case::nothing_said(None, "", "", GLOBAL)]
+    #[case::a_cloud(
+        Some(Cloud::UsGov),
+        "",
+        "",
+        ("https://login.microsoftonline.us/", "https://graph.microsoft.us/")
+    )]
+    #[case::dod(
+        Some(Cloud::UsGovDod),
+        "",
+        "",
+        ("https://login.microsoftonline.us/", "https://dod-graph.microsoft.us/")
+    )]
+    #[case::china(
+        Some(Cloud::China),
+        "",
+        "",
+        ("https://login.partner.microsoftonline.cn/", "https://microsoftgraph.chinacloudapi.cn/")
+    )]
+    #[case::the_other_host_of_china(
+        None,
+        "https://login.chinacloudapi.cn",
+        "",
+        ("https://login.chinacloudapi.cn/", "https://microsoftgraph.chinacloudapi.cn/")
+    )]
+    #[case::an_authority_of_two_clouds_with_the_graph_of_the_second(
+        None,
+        "https://login.microsoftonline.us",
+        "https://dod-graph.microsoft.us",
+        ("https://login.microsoftonline.us/", "https://dod-graph.microsoft.us/")
+    )]
+    #[case::a_graph_alone(
+        None,
+        "",
+        "https://dod-graph.microsoft.us",
+        ("https://login.microsoftonline.us/", "https://dod-graph.microsoft.us/")
+    )]
+    #[case::another_name_of_an_authority(
+        None,
+        "https://login.windows.net",
+        "",
+        ("https://login.windows.net/", "https://graph.microsoft.com/")
+    )]
+    #[case::a_gateway_before_a_cloud(
+        Some(Cloud::China),
+        "https://login.gateway.example",
+        "",
+        ("https://login.gateway.example/", "https://microsoftgraph.chinacloudapi.cn/")
+    )]
+    #[case::hosts_of_ones_own(
+        None,
+        "http://127.0.0.1:1",
+        "http://127.0.0.1:2",
+        ("http://127.0.0.1:1/", "http://127.0.0.1:2/")
+    )]
+    fn the_host_that_is_not_named_follows(
+        #[case] cloud: Option<Cloud>,
+        #[case] authority: &str,
+        #[case] graph: &str,
+        #[case] (a, g): (&str, &str),
+    ) {
+        assert_eq!(resolved(cloud, authority, graph), Ok((a.to_owned(), g.to_owned())));
+    }
+
+    #[rstest]
+    #[case::two_clouds(None, "https://login.microsoftonline.com", "https://graph.microsoft.us", "different clouds")]
+    #[case::not_the_clouds_authority(Some(Cloud::China), "https://login.microsoftonline.us", "", "different clouds")]
+    #[case::not_the_clouds_graph(Some(Cloud::UsGov), "", "https://dod-graph.microsoft.us", "different clouds")]
+    #[case::nothing_follows(None, "https://login.example", "", "graph is missing")]
+    #[case::nor_from_a_graph(None, "", "http://localhost", "authority is missing")]
+    fn hosts_that_cannot_be_meant_together_are_refused(
+        #[case] cloud: Option<Cloud>,
+        #[case] authority: &str,
+        #[case] graph: &str,
+        #[case] said: &str,
+    ) {
+        let found = resolved(cloud, authority, graph).unwrap_err().to_string();
+        assert!(found.contains(said), "{found}");
+    }
+
+    #[test]
+    fn a_name_that_could_be_another_folder_is_refused() {
+        for name in
+            ["", "..", ".", "a/b", r"a\b", "A", "-x", "c:", "con", "nul", "com1", "lpt9", DEFAULT, "é", "a b", "a\0"]
+        {
+            assert!(Name::read(name).is_err(), "{name:?}");
+        }
+        assert!(Name::read(&"a".repeat(33)).is_err());
+        for name in ["contoso", "a-1", "0", "com", "com10", "console"] {
+            assert!(Name::read(name).is_ok(), "{name:?}");
+        }
+    }
 }

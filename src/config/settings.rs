@@ -152,14 +152,28 @@ impl Settings {
 
     /// The settings under the shipped policy, for whoever looks into why the machine's is refused. No desk is opened with them.
     pub fn load_without_policy(overrides: &Overrides) -> Result<Self, ConfigError> {
-        let paths = Paths::find(overrides.home.as_deref())?;
-        let nowhere = paths.state.join("no-policy.toml");
-        Self::load_from(&paths, overrides, &nowhere)
+        Self::load_alone(&Paths::find(overrides.home.as_deref())?, overrides)
+    }
+
+    fn load_alone(paths: &Paths, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let file = File::read(&paths.config)?;
+        let effective = policy::without_machine(file.policy(&paths.config))?;
+        Self::assemble(paths, overrides, &file, effective)
     }
 
     fn load_from(paths: &Paths, overrides: &Overrides, machine_policy: &Path) -> Result<Self, ConfigError> {
         let file = File::read(&paths.config)?;
         let effective = policy::effective(machine_policy, file.policy(&paths.config))?;
+        Self::assemble(paths, overrides, &file, effective)
+    }
+
+    /// What the file and the flags say, as far as the policy allows it.
+    fn assemble(
+        paths: &Paths,
+        overrides: &Overrides,
+        file: &File,
+        effective: policy::Effective,
+    ) -> Result<Self, ConfigError> {
         let profiles = file.profiles();
         profiles.refuse_twins(&paths.config)?;
         let chosen = profiles.choose(overrides)?;
@@ -194,6 +208,13 @@ impl Settings {
         })
     }
 
+    /// Where the files of the profile lie.
+    pub fn paths(overrides: &Overrides) -> Result<Paths, ConfigError> {
+        let paths = Paths::find(overrides.home.as_deref())?;
+        let chosen = File::read(&paths.config)?.profiles().choose(overrides)?;
+        Ok(paths.profile(&chosen.name))
+    }
+
     /// The policy in force with where each line comes from; nothing is connected to.
     pub fn policy_in_force(overrides: &Overrides) -> Result<policy::Effective, ConfigError> {
         let paths = Paths::find(overrides.home.as_deref())?;
@@ -215,7 +236,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("config.toml"), config).unwrap();
         let paths = Paths::find(Some(home.path())).unwrap();
-        Settings::load_from(&paths, overrides, &home.path().join("no-policy.toml"))
+        Settings::load_alone(&paths, overrides)
     }
 
     #[test]
@@ -250,5 +271,103 @@ mod tests {
     fn the_template_is_a_valid_file_that_changes_nothing() {
         let file: File = toml::from_str(TEMPLATE).unwrap();
         assert!(file.tenant.is_empty() && file.policy.is_none());
+    }
+
+    const TWO: &str = "tenant = \"harborview.example\"\nclient_id = \"c\"\nsign_in = \"browser\"\n\
+                       [profile.contoso]\nlabel = \"Contoso Ltd\"\ntenant = \"contoso.example\"\ncloud = \"us-gov\"\n\
+                       [profile.alpine]\ntenant = \"alpine.example\"\nclient_id = \"d\"\nsign_in = \"device-code\"\n";
+
+    fn profile(name: &str) -> Overrides {
+        Overrides { profile: Some(name.into()), ..Overrides::default() }
+    }
+
+    #[test]
+    fn each_profile_has_its_tenant_its_hosts_and_its_state() {
+        let default = load(TWO, &Overrides::default()).unwrap();
+        let names: Vec<&str> = default.profiles.iter().map(|profile| profile.name.as_str()).collect();
+        assert_eq!((default.profile.as_str(), names), ("default", vec!["default", "alpine", "contoso"]));
+        assert_eq!(default.ways, Ways::Browser);
+
+        let contoso = load(TWO, &profile("contoso")).unwrap();
+        let connection = contoso.connection().unwrap();
+        assert_eq!((connection.tenant.as_str(), connection.client_id.as_str()), ("contoso.example", "c"));
+        assert_eq!((Cloud::of(connection), contoso.ways), (Cloud::UsGov, Ways::Browser));
+        assert!(contoso.paths.state.ends_with("profiles/contoso") && contoso.profiles == default.profiles);
+        assert_eq!(contoso.profiles[2].label, "Contoso Ltd");
+
+        let alpine = load(TWO, &profile("alpine")).unwrap();
+        assert_eq!((alpine.connection().unwrap().client_id.as_str(), alpine.ways), ("d", Ways::DeviceCode));
+        assert_ne!(alpine.paths.ledger(), contoso.paths.ledger());
+    }
+
+    #[test]
+    fn without_lines_above_all_tables_the_first_profile_opens() {
+        let named = TWO.split_once("[profile.contoso]").unwrap().1;
+        let settings = load(&format!("client_id = \"c\"\n[profile.contoso]{named}"), &Overrides::default()).unwrap();
+        assert_eq!((settings.profile.as_str(), settings.profiles.len()), ("alpine", 2));
+    }
+
+    #[test]
+    fn a_profile_and_a_flag_are_not_both_believed() {
+        let both = Overrides { graph: Some("http://localhost:1".into()), ..profile("contoso") };
+        let said = load(TWO, &both).unwrap_err().to_string();
+        assert!(said.contains("contoso") && said.contains("--graph"), "{said}");
+        let said = load(TWO, &profile("../x")).unwrap_err().to_string();
+        assert_eq!(said, "No profile is called ../x. Known: default, alpine, contoso.");
+    }
+
+    #[test]
+    fn a_profile_that_cannot_be_is_named_with_its_line() {
+        for (more, at, what) in [
+            ("[profile.contoso]\ntenant = \"x\"", "line 12", "contoso"),
+            ("[profile.\"../x\"]\ntenant = \"x\"", "line 12", "cannot name a profile"),
+            ("[profile.default]\ntenant = \"x\"", "line 12", "above all tables"),
+            ("[profile.new]\nlabel = \"x\"", "line 12", "tenant"),
+            ("[profile.new]\ntenant = \"x\"\ncloud = \"mars\"", "line 14", "us-gov-dod"),
+            ("[profile.new]\ntenant = \"x\"\nsign_in = \"knock\"", "line 14", "device-code"),
+            ("[profile.new]\ntenant = \"CONTOSO.example\"", "config.toml", "are one tenant"),
+        ] {
+            let said = load(&format!("{TWO}{more}"), &Overrides::default()).unwrap_err().to_string();
+            assert!(said.contains(at) && said.contains(what), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_flag_that_names_a_known_authority_brings_its_graph() {
+        let config = "tenant = \"a\"\nclient_id = \"b\"\ncloud = \"china\"";
+        let overrides =
+            Overrides { authority: Some("https://login.microsoftonline.us".into()), ..Overrides::default() };
+        let settings = load(config, &overrides).unwrap();
+        assert_eq!(settings.connection().unwrap().graph.as_str(), "https://graph.microsoft.us/");
+        let china = load(config, &Overrides::default()).unwrap();
+        assert_eq!(Cloud::of(china.connection().unwrap()), Cloud::China);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_machines_pins_hold_against_file_flags_and_profiles_and_an_open_policy_opens_nothing() {
+        use std::os::unix::fs::PermissionsExt as _;
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: only root can lay down what only root may write");
+            return;
+        }
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("config.toml"), TWO).unwrap();
+        let machine = home.path().join("machine.toml");
+        std::fs::write(&machine, "[pins]\ntenants = [\"harborview.example\"]\n[sign_in]\nways = [\"browser\"]")
+            .unwrap();
+        std::fs::set_permissions(&machine, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let load =
+            |overrides: &Overrides| Settings::load_from(&Paths::find(Some(home.path())).unwrap(), overrides, &machine);
+        assert_eq!(load(&Overrides::default()).unwrap().ways, Ways::Browser);
+        let flag = Overrides { tenant: Some("evil.example".into()), ..Overrides::default() };
+        for (overrides, line) in [(flag, "pins.tenants"), (profile("contoso"), "pins.tenants")] {
+            let said = load(&overrides).unwrap_err().to_string();
+            assert!(said.contains(line) && said.contains("machine.toml"), "{said}");
+        }
+        std::fs::set_permissions(&machine, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let failure = crate::domain::work::Failure::from(load(&Overrides::default()).unwrap_err());
+        assert!(failure.happened.contains("can be written by everybody"), "{failure}");
+        assert!(failure.next.contains("sudo chmod go-w"), "{failure}");
     }
 }

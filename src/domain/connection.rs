@@ -69,6 +69,11 @@ impl Cloud {
         self.row().map_or(&[], |row| row.2)
     }
 
+    /// Where to sign in when nothing else is said; `None` for `Own`.
+    pub fn authority(self) -> Option<&'static str> {
+        self.authorities().first().copied()
+    }
+
     /// Where Graph is; `None` for `Own`.
     pub fn graph(self) -> Option<&'static str> {
         self.row().map(|row| row.3)

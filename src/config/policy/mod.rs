@@ -67,6 +67,11 @@ pub fn effective(machine: &Path, user: Option<(&Path, &PolicyFile)>) -> Result<E
     combine(file.as_ref().map(|file| (machine, file)), user)
 }
 
+/// The shipped policy, tightened by `user`: for looking at a desk whose machine's policy is not believed, never for working at it.
+pub fn without_machine(user: Option<(&Path, &PolicyFile)>) -> Result<Effective, ConfigError> {
+    combine(None, user)
+}
+
 /// The shipped policy with `lines` in place of its own: a scenario's, for the demo. `named` is who says so, for errors.
 pub fn with_lines(lines: &str, named: &str) -> Result<Policy, ConfigError> {
     let named = Path::new(named);
@@ -162,5 +167,7 @@ impl Effective {
     }
 }
 
+#[cfg(test)]
+mod loosening;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use crate::domain::{
     policy::{Allowance, Proof},
 };
 
-const MACHINE: &str = "/etc/keydesk/policy.toml";
+pub(super) const MACHINE: &str = "/etc/keydesk/policy.toml";
 
 fn combined(machine: &str, user: &str) -> Result<Effective, ConfigError> {
     let (machine_path, user_path) = (Path::new(MACHINE), Path::new("config.toml"));

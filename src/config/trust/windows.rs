@@ -54,7 +54,7 @@ fn present(path: &Path, opened: io::Result<File>) -> Result<Option<File>, Distru
 fn check(path: &Path, opened: &File, kind: Kind) -> Result<(), Distrust> {
     let failed = |error: io::Error| Distrust::Io(path.into(), error);
     if opened.metadata().map_err(failed)?.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 {
-        let mend = format!("fsutil reparsepoint delete \"{}\"", path.display());
+        let mend = format!("put the thing itself in the place of the link \"{}\"", path.display());
         return Err(Distrust::Weak { path: path.into(), what: "is a link to another place".into(), mend });
     }
     let wanted = SecurityInformation::Owner | SecurityInformation::Dacl;
@@ -68,13 +68,18 @@ fn check(path: &Path, opened: &File, kind: Kind) -> Result<(), Distrust> {
     })
 }
 
-/// By SID, since groups have other names in other languages: SYSTEM and Administrators everything, Users to read.
+/// By SID, since groups have other names in other languages: SYSTEM and Administrators everything, Users to read. Of a folder of the
+/// system's own nobody is told to change the whole list.
 fn mend(path: &Path, kind: Kind) -> String {
     let path = path.display();
-    let below = if kind == Kind::Folder { "(OI)(CI)" } else { "" };
+    let below = match kind {
+        Kind::File => "",
+        Kind::Folder if path.to_string().ends_with("keydesk") => "(OI)(CI)",
+        Kind::Folder => return format!("icacls \"{path}\" lists who may do what there"),
+    };
     format!(
-        "icacls \"{path}\" /setowner *S-1-5-32-544 && icacls \"{path}\" /inheritance:r /grant:r \
-         *S-1-5-18:{below}F *S-1-5-32-544:{below}F *S-1-5-32-545:{below}RX"
+        "icacls \"{path}\" /setowner *S-1-5-32-544 && icacls \"{path}\" /reset && icacls \"{path}\" /inheritance:r \
+         /grant *S-1-5-18:{below}F *S-1-5-32-544:{below}F *S-1-5-32-545:{below}RX"
     )
 }
 
