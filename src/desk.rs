@@ -148,7 +148,7 @@ impl From<DeskError> for Failure {
     fn from(error: DeskError) -> Self {
         match error {
             DeskError::Store(error) => error.into(),
-            DeskError::Config(error) => Self::new(Kind::Usage, error.to_string()),
+            DeskError::Config(error) => error.into(),
             other => Self::new(Kind::Failed, other.to_string()),
         }
     }

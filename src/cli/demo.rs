@@ -36,7 +36,6 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn run(self, mut settings: Settings) -> Result<(), Failure> {
-        settings.paths = settings.paths.demo();
         if Desk::is_open_elsewhere(&settings.paths) {
             // Each demo keeps its tenant in the same file: two would tell two stories.
             return Err(Failure::new(Kind::Refused, "A demo is open already.")
@@ -50,7 +49,6 @@ impl Demo {
         let tenant = self.start(settings.paths.state.join("tenant.json")).await?;
         settings.connection = Some(connection(&tenant)?);
         settings.policy = policy::with_lines(POLICY, "the demo's policy").map_err(super::misconfigured)?;
-        settings.remembers = false;
         let desk = Desk::open(&settings, Clock::system())?.with_callers(callers(&tenant));
         let ended = console::open(&settings, Arc::new(desk)).await;
         tenant.shutdown().await;

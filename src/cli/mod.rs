@@ -135,7 +135,12 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Config(command)) => return command.run(&global.overrides()),
         _ => {}
     }
-    let settings = Settings::load(&global.overrides()).map_err(misconfigured)?;
+    #[cfg(feature = "simulation")]
+    let is_demo = matches!(command, Some(Command::Demo(_)));
+    #[cfg(not(feature = "simulation"))]
+    let is_demo = false;
+    let load = if is_demo { Settings::for_demo } else { Settings::load };
+    let settings = load(&global.overrides()).map_err(misconfigured)?;
     settings.paths.create().map_err(misconfigured)?;
     let filter = std::env::var("KEYDESK_LOG").ok();
     let _log = logging::start(&settings.paths.log(), filter.as_deref()).map_err(misconfigured)?;
@@ -171,9 +176,8 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
     result
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn misconfigured(error: ConfigError) -> Failure {
-    Failure::new(Kind::Usage, error.to_string())
+    error.into()
 }
 
 impl Global {

@@ -5,13 +5,19 @@ pub mod paths;
 pub mod policy;
 mod profile;
 pub mod settings;
+mod trust;
 mod written;
 
 pub use paths::Paths;
 pub use profile::{DEFAULT as DEFAULT_PROFILE, Profile};
 pub use settings::{Overrides, Settings};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::domain::{
+    policy::LineError,
+    work::{Failure, Kind},
+};
 
 /// Why the program cannot start as configured. Names the file and, for a typo, its line.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +33,12 @@ pub enum ConfigError {
     Value { path: PathBuf, said: String },
     #[error("{name}: {source}")]
     Connection { name: &'static str, source: crate::domain::connection::ConnectionError },
+    /// Who could write it could loosen it. `mend` is the command that ends that.
+    #[error("{path} {what}", path = .path.display())]
+    Untrusted { path: PathBuf, what: String, mend: String },
+    /// `place` is the policy's line and file.
+    #[error("The {what} {wanted} is not allowed by the policy ({place}): {allowed} is.")]
+    Pinned { what: &'static str, wanted: String, allowed: String, place: String },
     #[error("[profile.{name}]: {source}")]
     ProfileHosts { name: String, source: crate::domain::connection::ConnectionError },
     #[error("No profile is called {name}. Known: {known}.", name = crate::domain::foreign::printable(.name))]
@@ -41,4 +53,32 @@ pub enum ConfigError {
     NoHome,
     #[error("The log {0} cannot be opened: {1}")]
     Log(PathBuf, String),
+}
+
+impl ConfigError {
+    pub(crate) fn syntax(path: &Path, error: &toml::de::Error) -> Self {
+        Self::Syntax { path: path.into(), said: error.to_string().trim_end().to_owned() }
+    }
+
+    fn line(path: &Path, error: &LineError) -> Self {
+        Self::Value { path: path.into(), said: error.to_string() }
+    }
+}
+
+/// What it means and what to do, for what no setting can mend.
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        match &error {
+            ConfigError::Untrusted { path, what, mend } => Self::new(
+                Kind::Refused,
+                format!("The organisation's policy is not believed: {} {what}.", path.display()),
+            )
+            .meaning("Whoever can write it could loosen it, so keydesk connects to no tenant. The demo still opens.")
+            .next(format!("An administrator mends it: {mend}")),
+            ConfigError::Pinned { .. } => Self::new(Kind::Refused, error.to_string())
+                .meaning("Settings, flags and variables may narrow the policy, never leave it.")
+                .next("Leave the setting out, or ask whoever keeps the policy."),
+            _ => Self::new(Kind::Usage, error.to_string()),
+        }
+    }
 }

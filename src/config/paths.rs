@@ -131,16 +131,15 @@ pub fn create_private(folder: &Path) -> Result<(), ConfigError> {
     builder.create(folder).map_err(|source| ConfigError::Create { path: folder.into(), source })
 }
 
-/// The machine-wide policy file.
+/// The machine-wide policy file. No variable and no setting moves it: they are the user's.
 pub fn machine_policy() -> PathBuf {
-    if cfg!(windows) {
-        let data = std::env::var_os("ProgramData").map_or_else(|| PathBuf::from(r"C:\ProgramData"), PathBuf::from);
-        data.join("keydesk").join("policy.toml")
-    } else if cfg!(target_os = "macos") {
-        PathBuf::from("/Library/Application Support/keydesk/policy.toml")
-    } else {
-        PathBuf::from("/etc/keydesk/policy.toml")
-    }
+    #[cfg(windows)]
+    let folder = super::trust::program_data();
+    #[cfg(target_os = "macos")]
+    let folder = PathBuf::from("/Library/Application Support");
+    #[cfg(not(any(windows, target_os = "macos")))]
+    let folder = PathBuf::from("/etc");
+    folder.join("keydesk").join("policy.toml")
 }
 
 #[cfg(test)]

@@ -107,6 +107,26 @@ impl Overrides {
 }
 
 impl File {
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => return Err(ConfigError::Read { path: path.into(), source }),
+        };
+        toml::from_str(&text).map_err(|error| ConfigError::syntax(path, &error))
+    }
+
+    /// The `[policy]` table, with the file it stands in.
+    fn policy<'a>(&'a self, path: &'a Path) -> Option<(&'a Path, &'a PolicyFile)> {
+        self.policy.as_ref().map(|lines| (path, lines))
+    }
+
+    fn screen(&self, overrides: &Overrides) -> Screen {
+        let is_mono = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let theme = overrides.theme.unwrap_or(self.screen.theme);
+        Screen { theme: if is_mono { Theme::Mono } else { theme }, ascii: self.screen.ascii || overrides.ascii }
+    }
+
     fn profiles(&self) -> Profiles {
         let default = profile::Lines {
             label: None,
@@ -123,50 +143,61 @@ impl File {
 
 impl Settings {
     /// Reads the files named by `overrides.home` or the platform's folders.
+    ///
+    /// # Errors
+    /// What the files or flags say cannot be, the policy is not believed, or it does not allow what they ask for.
     pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
-        let paths = Paths::find(overrides.home.as_deref())?;
-        Self::load_from(&paths, overrides, &paths::machine_policy())
+        Self::load_from(&Paths::find(overrides.home.as_deref())?, overrides, &paths::machine_policy())
     }
 
     fn load_from(paths: &Paths, overrides: &Overrides, machine_policy: &Path) -> Result<Self, ConfigError> {
-        let file = read_file(&paths.config)?;
-        let user = file.policy.as_ref().map(|lines| (paths.config.as_path(), lines));
-        let policy = policy::effective(Some(machine_policy), user)?;
+        let file = File::read(&paths.config)?;
+        let effective = policy::effective(machine_policy, file.policy(&paths.config))?;
         let profiles = file.profiles();
         profiles.refuse_twins(&paths.config)?;
         let chosen = profiles.choose(overrides)?;
-        let mut screen = file.screen;
-        screen.theme = overrides.theme.unwrap_or(screen.theme);
-        screen.ascii |= overrides.ascii;
-        if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
-            screen.theme = Theme::Mono;
+        if let Some(connection) = &chosen.connection {
+            effective.admit(connection)?;
         }
         Ok(Self {
             paths: paths.profile(&chosen.name),
             profiles: profiles.list(overrides),
             profile: chosen.name,
             connection: chosen.connection,
-            ways: chosen.ways,
-            policy,
-            screen,
+            ways: effective.narrow(chosen.ways)?,
+            policy: effective.policy,
+            screen: file.screen(overrides),
             remembers: true,
         })
+    }
+
+    /// For the demo: no tenant, and the shipped policy, whatever the organisation's says; its keys are nobody's.
+    pub fn for_demo(overrides: &Overrides) -> Result<Self, ConfigError> {
+        let paths = Paths::find(overrides.home.as_deref())?.demo();
+        let file = File::read(&Paths::find(overrides.home.as_deref())?.config)?;
+        Ok(Self {
+            paths,
+            profile: profile::DEFAULT.into(),
+            profiles: Vec::new(),
+            connection: None,
+            ways: Ways::Ask,
+            policy: policy::with_lines("", "the shipped policy")?,
+            screen: file.screen(overrides),
+            remembers: false,
+        })
+    }
+
+    /// The policy in force with where each line comes from; nothing is connected to.
+    pub fn policy_in_force(overrides: &Overrides) -> Result<policy::Effective, ConfigError> {
+        let paths = Paths::find(overrides.home.as_deref())?;
+        let file = File::read(&paths.config)?;
+        policy::effective(&paths::machine_policy(), file.policy(&paths.config))
     }
 
     /// The connection, or the sentence that tells how to configure one.
     pub fn connection(&self) -> Result<&Connection, ConfigError> {
         self.connection.as_ref().ok_or(ConfigError::NoTenant)
     }
-}
-
-fn read_file(path: &Path) -> Result<File, ConfigError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
-        Err(source) => return Err(ConfigError::Read { path: path.into(), source }),
-    };
-    toml::from_str(&text)
-        .map_err(|e| ConfigError::Syntax { path: path.into(), said: e.to_string().trim_end().to_owned() })
 }
 
 #[cfg(test)]

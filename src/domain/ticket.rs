@@ -46,22 +46,31 @@ pub struct TicketRule {
     pub example: String,
 }
 
+/// Around a pattern, so that it must match the whole number.
+const BEFORE: &str = "^(?:";
+const AFTER: &str = ")$";
+
 impl TicketRule {
     pub fn new(pattern: &str, prefix: &str, example: &str) -> Result<Self, regex::Error> {
-        let mut rule = Self { patterns: Vec::new(), prefix: prefix.to_owned(), example: example.to_owned() };
+        let mut rule = Self { prefix: prefix.to_owned(), example: example.to_owned(), ..Self::blank() };
         rule.also(pattern)?;
         Ok(rule)
     }
 
+    /// A rule that has no pattern yet: whoever makes one demands one.
+    pub(super) fn blank() -> Self {
+        Self { patterns: Vec::new(), prefix: String::new(), example: String::new() }
+    }
+
     /// Demand a further pattern.
     pub fn also(&mut self, pattern: &str) -> Result<(), regex::Error> {
-        self.patterns.push(Regex::new(&format!("^(?:{pattern})$"))?);
+        self.patterns.push(Regex::new(&format!("{BEFORE}{pattern}{AFTER}"))?);
         Ok(())
     }
 
-    /// The patterns as written, for the policy's digest.
+    /// The patterns as written.
     pub fn patterns(&self) -> impl Iterator<Item = &str> {
-        self.patterns.iter().map(Regex::as_str)
+        self.patterns.iter().filter_map(|pattern| pattern.as_str().strip_prefix(BEFORE)?.strip_suffix(AFTER))
     }
 
     /// The number meant by `typed`: the prefix is put before bare digits, and kept where it was typed. In capitals, so that one ticket

@@ -46,13 +46,7 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
         Request::Debts => ops::debts::list(desk).await.map(Outcome::Debts),
         Request::SettleDebt(request) => ops::debts::settle(desk, request).await.map(Outcome::Debts),
         Request::WrapUp => ops::rotate::send_held(desk).await.map(|()| Outcome::WrappedUp),
-        Request::Copy(_) if !desk.policy.copy.holds(desk.is_simulation()) => {
-            Err(Failure::new(Kind::Refused, "Your organisation's policy allows nothing to be copied here."))
-        }
-        Request::Copy(text) => match desk.clipboard.copy_text(text).await {
-            Ok(()) => Ok(Outcome::Copied),
-            Err(error) => Err(Failure::new(Kind::Failed, error.to_string())),
-        },
+        Request::Copy(text) => copy(desk, text).await.map(|()| Outcome::Copied),
         Request::Browse(address) => browse(address).await.map(|()| Outcome::Browsed),
         Request::NextCaller => Ok(Outcome::NextCaller(desk.next_caller().await)),
     }
@@ -63,6 +57,15 @@ fn arrived(arrival: Arrival) -> Outcome {
         Arrival::Seated(signed_in) => Outcome::SignedIn(signed_in),
         Arrival::Another(another) => Outcome::AnotherName(another),
     }
+}
+
+/// Copies a text without secrets, where the policy allows it.
+async fn copy(desk: &Desk, text: String) -> Result<(), Failure> {
+    if !desk.policy.copy.holds(desk.is_simulation()) {
+        return Err(Failure::new(Kind::Refused, "The policy does not allow copying here (output.copy).")
+            .next("Type it over; the screen keeps it."));
+    }
+    desk.clipboard.copy_text(text).await.map_err(|error| Failure::new(Kind::Failed, error.to_string()))
 }
 
 /// Opens the technician's browser: a graphical one, never a text browser in this terminal.

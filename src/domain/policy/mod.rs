@@ -1,16 +1,20 @@
 //! What the organisation requires. The shipped policy stands in `assets/policy.toml`; a machine-wide file replaces lines of it; everything
 //! else may only tighten.
 
+mod lines;
+mod rules;
+
 use std::time::Duration;
 
 use super::{
     caller::{Claim, Compared, Fact, Knowledge},
-    digest::fingerprint,
     ticket::TicketRule,
     work::sign_in::Way,
 };
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+pub use lines::{LINES, Line, LineError};
 
 /// Why a key may be needed: one line of the policy's list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,49 +190,6 @@ impl Policy {
             (0, _) => Err(VerificationError::NothingCompared),
             (matched, required) => Err(VerificationError::MoreWanted(required - matched)),
         }
-    }
-
-    /// A short fingerprint of everything above, recorded with every ledger row.
-    pub fn digest(&self) -> String {
-        let Self {
-            ticket,
-            ticket_check,
-            reasons,
-            methods,
-            claims_required,
-            per_hour,
-            per_day,
-            conceal_after,
-            drop_after,
-            rotation_delay,
-            uncertain_pause,
-            watch_first,
-            watch_longest,
-            lock_after,
-            index_expires,
-            mask_facts,
-            print,
-            copy,
-            pins: Pins { tenants, authorities, graphs },
-            ways,
-            closes,
-        } = self;
-        let patterns: Vec<&str> = ticket.patterns().collect();
-        let lines = serde_json::json!({
-            "ticket": [patterns, ticket.prefix],
-            "ticket_check": ticket_check,
-            "reasons": reasons,
-            "methods": methods,
-            "claims_required": claims_required,
-            "limits": [per_hour, per_day],
-            "timers": [conceal_after, drop_after, rotation_delay, uncertain_pause, watch_first, watch_longest, lock_after, index_expires],
-            "mask_facts": mask_facts,
-            "output": [print, copy],
-            "pins": [tenants, authorities.iter().map(Url::as_str).collect::<Vec<_>>(), graphs.iter().map(Url::as_str).collect::<Vec<_>>()],
-            "ways": ways.iter().map(|way| way.word()).collect::<Vec<_>>(),
-            "closes": closes,
-        });
-        fingerprint(lines.to_string())
     }
 }
 
