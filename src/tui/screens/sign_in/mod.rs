@@ -175,7 +175,9 @@ fn seated(model: &mut Model, signed_in: SignedIn, fresh: bool) {
     let is_new = before.as_ref().is_none_or(|before| before.id != signed_in.technician.id);
     let until = if signed_in.remembered { "" } else { ", until you quit" };
     let who = &signed_in.technician;
-    let text = format!("√ Signed in as {}, {}{until}.", who.name, who.upn);
+    // Of several tenants the switch says which.
+    let at = model.setup.profile.as_ref().map(|_| format!(" to {}", signed_in.tenant.name)).unwrap_or_default();
+    let text = format!("√ Signed in{at} as {}, {}{until}.", who.name, who.upn);
     let session = &mut model.session;
     session.tenant = signed_in.tenant.name;
     session.tenant_id = Some(signed_in.tenant.id);

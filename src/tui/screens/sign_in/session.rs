@@ -76,7 +76,7 @@ impl Session {
     pub fn new(setup: &Setup) -> Self {
         let ways = setup.ways.within(&setup.policy.ways);
         Self {
-            tenant: Foreign::new(setup.tenant.clone()),
+            tenant: Foreign::new(setup.profile.as_ref().map_or(&setup.tenant, |(_, label)| label).clone()),
             tenant_id: None,
             technician: None,
             state: State::Resuming,
