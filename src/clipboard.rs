@@ -37,6 +37,15 @@ impl Clipboard {
         Self
     }
 
+    /// Whether there is a clipboard to copy to. Nothing is copied, and nothing on it is read.
+    pub async fn is_there(self) -> Result<(), ClipboardError> {
+        let (tell, told) = oneshot::channel();
+        let look = move || tell.send(arboard::Clipboard::new().map(drop).map_err(|_| ClipboardError::None));
+        let thread = std::thread::Builder::new().name("clipboard".into()).spawn(look);
+        thread.map_err(|_| ClipboardError::Failed)?;
+        told.await.unwrap_or(Err(ClipboardError::Failed))
+    }
+
     /// Copies `text`, which must hold no secret: what a terminal or a remote desktop makes of a clipboard is out of our hands.
     pub async fn copy_text(self, text: String) -> Result<(), ClipboardError> {
         let (tell, told) = oneshot::channel();

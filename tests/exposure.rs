@@ -11,8 +11,9 @@ const EXPOSED: &[(&str, usize)] = &[
     ("src/domain/recovery_password.rs", 4),
     // From the answer into its type.
     ("src/graph/recovery_keys.rs", 1),
-    // Tokens: the Authorization header, the device code shown to a person, the session, the vault, the token forms.
+    // Tokens: the Authorization header, the state and nonce of a browser, the device code shown to a person, the session, the vault, the token forms.
     ("src/http/request.rs", 1),
+    ("src/sign_in/browser.rs", 2),
     ("src/sign_in/device_code.rs", 1),
     ("src/sign_in/renewal.rs", 4),
     ("src/sign_in/session.rs", 2),

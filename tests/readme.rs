@@ -16,7 +16,20 @@ use serde::Deserialize;
 use common::{TICKET, pty::serve};
 
 /// Every document with links.
-const DOCUMENTS: &[&str] = &["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/ledger.md", "docs/secrets.md"];
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/app-registration.md",
+    "docs/conditional-access.md",
+    "docs/doctor.md",
+    "docs/ledger.md",
+    "docs/network.md",
+    "docs/outside.md",
+    "docs/permissions.md",
+    "docs/rollout.md",
+    "docs/secrets.md",
+];
 const PICTURES: &str = "assets/pictures";
 
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@ mod console;
 mod debts;
 #[cfg(feature = "simulation")]
 mod demo;
+mod doctor;
 mod find;
 mod keys;
 mod ledger;
@@ -99,6 +100,11 @@ enum Command {
     Debts(debts::Debts),
     /// Print the ledger of this machine and check its chain
     Ledger(ledger::Ledger),
+    /// Check what a call depends on: what to fix, and who can
+    ///
+    /// Signs nobody in, reads no key and changes nothing that stays. The exit code is 0 where nothing is to be fixed, and 1 where something
+    /// is. docs/doctor.md says what each line means.
+    Doctor(doctor::Doctor),
     /// Print a configuration file to start from, or where it is looked for
     Config(config::Config),
     /// Print completions for a shell
@@ -133,6 +139,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         #[cfg(feature = "simulation")]
         Some(Command::Simulation(command)) => return block_on(command.run()),
         Some(Command::Config(command)) => return command.run(&global.overrides()),
+        // Before the settings are loaded: it also says what is wrong with them.
+        Some(Command::Doctor(command)) => return block_on(command.run(&global.overrides())),
         _ => {}
     }
     #[cfg(feature = "simulation")]
@@ -157,7 +165,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Debts(command)) => command.run(&settings).await,
             Some(Command::Ledger(command)) => command.run(&settings),
-            Some(Command::Config(_) | Command::Completions(_) | Command::Man) => Ok(()),
+            Some(Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man) => Ok(()),
             #[cfg(feature = "simulation")]
             Some(Command::Simulation(_)) => Ok(()),
         }

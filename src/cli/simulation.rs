@@ -61,7 +61,7 @@ impl Serve {
             speed: self.speed,
             addr: self.addr,
             auto_approve: auto_approve.map_err(|e| Failure::new(Kind::Usage, format!("--auto-approve: {e}.")))?,
-            state: None,
+            ..Options::default()
         };
         let running = simulation::start(options).await.map_err(failed)?;
         if let Some(path) = &self.dump {

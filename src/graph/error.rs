@@ -51,7 +51,7 @@ impl GraphError {
         let code = report.code.clone();
         match answer.status {
             // A proxy's 404 is no empty list, and its 403 no missing role.
-            401 | 403 | 404 if !is_services_own(&report) => Self::not_graphs(report),
+            401 | 403 | 404 if !report.is_services_own() => Self::not_graphs(report),
             403 => Self::Forbidden { code, report },
             404 => Self::NotFound { report },
             429 => Self::Throttled { retry_after, report },
@@ -74,7 +74,7 @@ impl GraphError {
         Self::Unexpected {
             status: Some(answer.status),
             code: String::new(),
-            what: what.to_owned(),
+            what: if is_page(answer) { PAGE.to_owned() } else { what.to_owned() },
             report: Some(answer.report.clone()),
         }
     }
@@ -95,24 +95,27 @@ pub(super) fn forbidden_words(code: &str) -> String {
     format!("Not allowed{code}: this app lacks a permission, or your account lacks a role that covers this device.")
 }
 
+/// What a page instead of an answer means.
+const PAGE: &str = "a web page came instead, as from a proxy or a network that wants a sign-in of its own";
+
+/// Whether this is a page for people.
+fn is_page(answer: &Answer) -> bool {
+    answer.body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
+}
+
 /// Status and code, and whether the service itself said so.
 fn status_words(report: &Report) -> String {
     let said = [report.status.map(|status| format!("HTTP {status}")), Some(report.code.clone())];
     let said: Vec<String> = said.into_iter().flatten().filter(|word| !word.is_empty()).collect();
     let who =
-        if is_services_own(report) { "" } else { ", and not in Microsoft's own words: a proxy may have answered" };
+        if report.is_services_own() { "" } else { ", and not in Microsoft's own words: a proxy may have answered" };
     format!("{}{who}", said.join(", "))
-}
-
-/// Whether the service itself answered, and not something on the way to it, which knows neither ids nor codes.
-pub(super) fn is_services_own(report: &Report) -> bool {
-    report.request_id.is_some() || !report.code.is_empty()
 }
 
 /// Whether this refusal says for certain that nothing was done. Time-outs say nothing, nor does whoever stands between.
 fn is_certain(answer: &Answer, report: &Report) -> bool {
     let refused = matches!(answer.status, 300..=407 | 409..=499);
-    (refused && is_services_own(report)) || was_not_served(answer)
+    (refused && report.is_services_own()) || was_not_served(answer)
 }
 
 /// Why no recovery password came back.

@@ -1,7 +1,6 @@
 //! Microsoft Graph: one file a resource, each a few methods on [`Graph`].
 //!
-//! Every request carries a token for its feature, our own `client-request-id`, and the two `ocp-client` headers that the BitLocker endpoint
-//! documents (and by some accounts insists on). What Graph says is read tolerantly, and verified strictly where something is done with it.
+//! Every request carries a token for its feature and one `client-request-id` through all its repeats. What Graph says is read tolerantly, and verified strictly where something is done with it.
 
 mod devices;
 mod error;
@@ -28,7 +27,7 @@ pub use rotate::Accepted;
 
 use crate::{
     domain::capability::{Evidence, Feature, Light},
-    http::{Answer, Http, HttpError, OnWait, Repeat, Request, Turn},
+    http::{Answer, CLIENT_REQUEST_ID, Http, HttpError, OnWait, Repeat, Request, Turn},
     sign_in::{Challenge, Session, SignInError},
 };
 
@@ -73,8 +72,7 @@ impl Ask {
     }
 
     fn id(self, id: Uuid) -> Self {
-        let name = HeaderName::from_static("client-request-id");
-        Self { request: self.request.header(name, &id.to_string()), ..self }
+        Self { request: self.request.header(CLIENT_REQUEST_ID, &id.to_string()), ..self }
     }
 
     /// For queries that Graph answers from its search index only.
@@ -128,9 +126,10 @@ impl Graph {
 
     /// Sends; after a 401, or claims that are missing, once more with a new token. Any other status is the caller's to judge.
     ///
-    /// Both are certain refusals: nothing was handed out and nothing begun, so this holds for reading a key and for a rotation too.
+    /// Both are certain refusals, if they are Graph's own: nothing was handed out and nothing begun, so this holds for reading a key and
+    /// for a rotation too. A proxy's 401 tells nothing of what Graph did.
     async fn send(&self, ask: Ask) -> Result<Answer, NoAnswer> {
-        let ask = if ask.request.headers.contains_key("client-request-id") { ask } else { ask.id(Uuid::new_v4()) };
+        let ask = if ask.request.headers.contains_key(CLIENT_REQUEST_ID) { ask } else { ask.id(Uuid::new_v4()) };
         let token = self.token(&ask).await?;
         let answer = self.send_with(&ask, &token).await?;
         let token = match (answer.status, demanded(&answer)) {
@@ -138,7 +137,7 @@ impl Graph {
                 Box::pin(self.session.challenged(ask.feature, &token, &claims)).await.map_err(NoAnswer::SignIn)?
             }
             // Only Graph's own word is certain: what stands between may have let the request through.
-            (401, None) if error::is_services_own(&wire::refusal(&answer)) => {
+            (401, None) if wire::refusal(&answer).is_services_own() => {
                 self.session.invalidate(ask.feature, &token);
                 self.token(&ask).await?
             }
@@ -150,7 +149,7 @@ impl Graph {
         let answer = self.send_with(&ask, &token).await?;
         let claims = demanded(&answer);
         let report = Box::new(wire::refusal(&answer));
-        if claims.is_some() || (answer.status == 401 && error::is_services_own(&report)) {
+        if claims.is_some() || (answer.status == 401 && report.is_services_own()) {
             self.session.invalidate(ask.feature, &token);
             return Err(NoAnswer::SignIn(self.session.not_accepted(claims, report)));
         }
@@ -163,13 +162,7 @@ impl Graph {
     }
 
     async fn send_with(&self, ask: &Ask, token: &SecretString) -> Result<Answer, NoAnswer> {
-        let request = ask
-            .request
-            .clone()
-            .bearer(token)
-            .header(reqwest::header::ACCEPT, "application/json")
-            .header(HeaderName::from_static("ocp-client-name"), "keydesk")
-            .header(HeaderName::from_static("ocp-client-version"), env!("CARGO_PKG_VERSION"));
+        let request = ask.request.clone().bearer(token).header(reqwest::header::ACCEPT, "application/json");
         Box::pin(self.http.send(&request)).await.map_err(NoAnswer::Http)
     }
 

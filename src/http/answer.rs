@@ -149,7 +149,7 @@ pub fn read_id(said: &str) -> Option<String> {
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110).
-fn http_date(said: &str) -> Option<Timestamp> {
+pub(super) fn http_date(said: &str) -> Option<Timestamp> {
     HTTP_DATE.parse_timestamp(said).ok()
 }
 

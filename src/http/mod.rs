@@ -15,6 +15,7 @@ mod error;
 mod limiter;
 mod request;
 mod retry;
+pub mod route;
 #[cfg(test)]
 pub(crate) mod test_server;
 
@@ -66,7 +67,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            whole: Duration::from_mins(1),
+            // The slowest page of a listing takes some seconds; a connection that hangs must not hold a caller for half a minute.
+            whole: Duration::from_secs(25),
             patience: Duration::from_mins(3),
             first_pause: Duration::from_millis(700),
         }

@@ -357,8 +357,13 @@ fn failure_of(error: RevealError) -> Failure {
                 .meaning("The debt stands.")
                 .next("Asking again is a new disclosure.")
         }
-        RevealError::Unknown { .. } => {
-            Failure::new(Kind::Uncertain, "No answer came from Entra. It may have recorded a read.")
+        RevealError::Unknown { report, .. } => {
+            let came = match report.status {
+                None => "No answer came from Entra.".to_owned(),
+                Some(200..300) => "Entra's answer arrived damaged.".to_owned(),
+                Some(status) => format!("Entra answered with an error ({status})."),
+            };
+            Failure::new(Kind::Uncertain, format!("{came} It may have recorded a read."))
                 .meaning("The debt stands;")
                 .next("asking again is a new disclosure.")
         }

@@ -3,7 +3,7 @@
 use crate::{
     domain::work::{Failure, Kind},
     graph::GraphError,
-    http::HttpError,
+    http::{HttpError, Lost, NoWay},
     sign_in::SignInError,
     store::{StoreError, index::IndexError},
 };
@@ -77,10 +77,16 @@ impl From<GraphError> for Failure {
                     .next("Try again in a minute.")
             }
             GraphError::Unreachable { error, .. } => unreachable("Entra", &error),
-            GraphError::Unexpected { status, what, .. } => {
-                let status = status.map(|status| format!(" ({status})")).unwrap_or_default();
-                Self::new(Kind::Failed, format!("Entra answered something odd{status}: {what}."))
+            GraphError::Unexpected { status: Some(status @ 500..), report: Some(report), .. }
+                if report.is_services_own() =>
+            {
+                Self::new(Kind::Unreachable, format!("Entra has a fault of its own just now ({status})."))
+                    .meaning("Nothing was handed out.")
                     .next("Try again in a minute.")
+            }
+            GraphError::Unexpected { what, .. } => {
+                Self::new(Kind::Failed, format!("Entra's answer is of no use: {what}."))
+                    .next("Try again; if it stays so, ask who runs your network.")
             }
         };
         failure.with_report(report)
@@ -88,12 +94,34 @@ impl From<GraphError> for Failure {
 }
 
 fn unreachable(what: &str, error: &HttpError) -> Failure {
-    let happened = match error {
-        HttpError::NotReached { host, why, .. } => format!("{what} cannot be reached at {host}: {why}."),
-        HttpError::Uncertain { host, why, .. } => format!("{what} did not answer: {host} {why}."),
-        HttpError::PlainHttp { .. } | HttpError::Malformed { .. } => error.to_string(),
+    let (happened, next) = match error {
+        HttpError::NotReached { host, why, .. } => {
+            (format!("{what} cannot be reached at {host}: {why}."), way_out(*why))
+        }
+        HttpError::Uncertain { host, why: why @ Lost::TooLarge { .. }, .. } => (
+            format!("{what}'s answer is of no use: {host} {why}."),
+            "Try again; if it stays so, ask who runs your network.",
+        ),
+        HttpError::Uncertain { host, why, .. } => (format!("{what} did not answer: {host} {why}."), CHECK_NETWORK),
+        HttpError::PlainHttp { .. } | HttpError::Malformed { .. } => {
+            (error.to_string(), "Check the addresses in the settings.")
+        }
     };
     Failure::new(Kind::Unreachable, happened)
         .meaning("What is on this machine still works; a key cannot be read meanwhile.")
-        .next("Check the network, then try again.")
+        .next(next)
+}
+
+const CHECK_NETWORK: &str = "Check the network, then try again.";
+
+/// What to do about a way that is closed.
+fn way_out(why: NoWay) -> &'static str {
+    match why {
+        NoWay::Name | NoWay::Refused | NoWay::Timeout | NoWay::Other => CHECK_NETWORK,
+        NoWay::ProxyAuth => "Ask who runs the proxy to let this program through, or put its sign-in into HTTPS_PROXY.",
+        NoWay::Proxy => "Ask who runs the proxy to let this program through.",
+        NoWay::Untrusted => "Ask for the proxy's certificate to be installed on this machine; do not go on without it.",
+        NoWay::CertificateTime => "Set this machine's clock right, then try again.",
+        NoWay::Tls | NoWay::TrustStore => "Ask who looks after this machine; do not go on without it.",
+    }
 }

@@ -3,6 +3,7 @@
 pub mod calls;
 pub mod debts;
 pub mod disclose;
+pub mod doctor;
 mod failure;
 pub mod find;
 pub mod open_device;

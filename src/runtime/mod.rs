@@ -6,6 +6,7 @@
 mod console;
 mod ending;
 mod hardening;
+mod look;
 mod perform;
 mod performer;
 mod show;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 pub use console::{open, setup};
 pub use ending::Ending;
 pub use hardening::refuse_core_dumps;
+pub use look::look;
 pub use perform::browse;
 pub use show::show_until_key;
 pub use terminal::Screen;

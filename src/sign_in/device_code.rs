@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use oauth2::{Scope, StandardDeviceAuthorizationResponse};
+use oauth2::{DeviceAuthorizationUrl, Scope, StandardDeviceAuthorizationResponse};
 
 use super::{
     SignInError,
     discovery::Endpoints,
-    refusal::Read,
+    refusal::{Read, Refusal},
     wire::{Asked, Tokens, Wire, oauth},
 };
 use crate::{
@@ -34,7 +34,16 @@ pub(super) async fn run(
     asked: &Asked,
     on_code: &(dyn Fn(DeviceCode) + Send + Sync),
 ) -> Result<Tokens, Read> {
-    let oauth = oauth(connection, endpoints);
+    let Some(page) = endpoints.device_code.clone() else {
+        return Err(SignInError::Refused(Box::new(Refusal {
+            happened: "This sign-in service offers no sign-in by code.".into(),
+            next: "Sign in with the browser instead.".into(),
+            instead: Some(Way::Browser),
+            ..Refusal::default()
+        }))
+        .into());
+    };
+    let oauth = oauth(connection, endpoints).set_device_authorization_url(DeviceAuthorizationUrl::from_url(page));
     let wire = Wire::new(http, Repeat::Freely, Some(Way::DeviceCode));
     let details: StandardDeviceAuthorizationResponse = oauth
         .exchange_device_code()
@@ -56,12 +65,12 @@ pub(super) async fn run(
         .request_async(&wire, pause, Some(details.expires_in().min(LONGEST_LIFE)))
         .await
         .map_err(|error| wire.explain(error))?;
-    Ok(answer.into())
+    Ok(Tokens::of(&answer, &wire))
 }
 
 /// What the technician is shown, after a look whether it can be what it claims: the address will be opened in a browser.
 fn shown(details: &StandardDeviceAuthorizationResponse) -> Result<DeviceCode, SignInError> {
-    let odd = |what: &str| SignInError::unexpected(format!("The sign-in service's answer is odd: {what}."));
+    let odd = |what: &str| SignInError::unexpected(what);
     let address = details.verification_uri().url();
     let secure = address.scheme() == "https" || (address.scheme() == "http" && is_loopback(address));
     if !secure || !address.username().is_empty() {

@@ -4,10 +4,13 @@
 //! then on [`Session::token`] gives a token for a [`Feature`](crate::domain::capability::Feature), renewed before it expires.
 
 mod aadsts;
+mod browser;
 mod challenge;
-mod claims;
 mod device_code;
 mod discovery;
+mod id_token;
+mod jwks;
+mod landing;
 mod refusal;
 mod renewal;
 mod scopes;
@@ -16,9 +19,10 @@ mod vault;
 mod wire;
 
 pub use challenge::Challenge;
+pub use discovery::{Discovered, discovered};
 pub use refusal::{Refusal, SignInError};
 pub use session::{Session, Told};
-pub use vault::Vault;
+pub use vault::{TRIAL_LENGTH, Trial, Vault};
 
 #[cfg(test)]
 pub(crate) mod test_tenant;

@@ -22,8 +22,8 @@ pub enum SignInError {
     Refused(Box<Refusal>),
     #[error("Sign-in: {0}")]
     Unreachable(HttpError),
-    /// The answer makes no sense, in one sentence.
-    #[error("{what}")]
+    /// The answer makes no sense; how, as the end of a sentence without its full stop.
+    #[error("The sign-in service answered something odd: {what}.")]
     Unexpected { what: String, report: Option<Box<Report>> },
 }
 

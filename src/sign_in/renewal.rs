@@ -15,9 +15,9 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Challenge, SignInError, Vault,
     challenge::parameter,
-    claims,
-    claims::Identity,
     discovery::{self, Endpoints},
+    id_token::{self, Doubt, Expected, Identity},
+    jwks::Keys,
     refusal::{Read, Refusal},
     scopes,
     wire::{Tokens, Wire, oauth},
@@ -51,6 +51,7 @@ pub(super) struct Inner {
 #[derive(Default)]
 pub(super) struct State {
     endpoints: Option<Endpoints>,
+    keys: Option<Keys>,
     pub refresh: Option<SecretString>,
     pub held: HashMap<Feature, Held>,
     pub identity: Option<Identity>,
@@ -121,15 +122,26 @@ impl Inner {
         Ok(found)
     }
 
-    /// Begins the session that a person has just approved, in place of any other.
-    pub async fn begin(&self, prompt: &Prompt, tokens: Tokens) -> Result<(), SignInError> {
+    /// Begins the session that a person has just approved, in place of any other. `since`: when they were asked.
+    pub async fn begin(&self, prompt: &Prompt, tokens: Tokens, since: Timestamp) -> Result<(), SignInError> {
+        let Some(token) = &tokens.id_token else {
+            return Err(SignInError::unexpected("it does not say who signed in"));
+        };
+        // A span of this machine's clock, taken from the service's: its own error does not count.
+        let ago = Timestamp::now().duration_since(since);
+        let answered = tokens.date.unwrap_or_else(Timestamp::now);
+        let fresh_since = prompt.fresh.then(|| answered.saturating_sub(ago).unwrap_or(answered));
+        let identity = self.identify(token, &tokens, fresh_since, None).await?;
         let _turn = self.turn.lock().await;
         {
             let mut state = self.state();
-            *state = State { endpoints: state.endpoints.take(), way: Some(prompt.way), ..State::default() };
+            let (endpoints, keys) = (state.endpoints.take(), state.keys.take());
+            let (identity, way) = (Some(identity), Some(prompt.way));
+            *state = State { endpoints, keys, identity, way, ..State::default() };
         }
         let asked = scopes::prompt(&prompt.features, &self.connection.graph);
-        self.accept(Feature::List, &asked, tokens).await?;
+        self.keep(&tokens).await;
+        self.hold(Feature::List, &asked, tokens);
         Ok(())
     }
 
@@ -244,7 +256,7 @@ impl Inner {
                 .add_scopes(asked.iter().cloned().map(Scope::new))
                 .add_extra_param("claims", &claims);
             match request.request_async(&wire).await {
-                Ok(answer) => return Ok(self.accept(feature, &asked, answer.into()).await?),
+                Ok(answer) => return Ok(self.accept(feature, &asked, Tokens::of(&answer, &wire)).await?),
                 Err(error) => refused = wire.explain(error),
             }
             if !refused.error.is_about_consent() {
@@ -254,35 +266,74 @@ impl Inner {
         Err(refused)
     }
 
-    /// Takes what a token answer gave for what was `asked`.
+    /// Takes what a renewal gave for what was `asked`.
     async fn accept(&self, feature: Feature, asked: &[String], tokens: Tokens) -> Result<SecretString, SignInError> {
-        let identity =
-            tokens.id_token.map(|token| claims::read(token.expose_secret(), &self.connection)).transpose()?;
+        // First of all: where refresh tokens are good for one use, this is the only one left.
+        self.keep(&tokens).await;
+        if let Some(token) = &tokens.id_token {
+            let subject = self.state().identity.as_ref().map(|identity| identity.subject.clone());
+            let identity = self.identify(token, &tokens, None, subject.as_deref()).await?;
+            self.state().identity = Some(identity);
+        }
+        Ok(self.hold(feature, asked, tokens))
+    }
+
+    /// Whose tokens these are. A key that is not known is looked for once more: authorities change theirs.
+    async fn identify(
+        &self,
+        token: &SecretString,
+        tokens: &Tokens,
+        fresh_since: Option<Timestamp>,
+        subject: Option<&str>,
+    ) -> Result<Identity, SignInError> {
+        let endpoints = self.endpoints().await?;
+        let expected = Expected {
+            connection: &self.connection,
+            issuer: &endpoints.issuer,
+            nonce: tokens.nonce.as_deref(),
+            now: tokens.date.unwrap_or_else(Timestamp::now),
+            fresh_since,
+            subject,
+        };
+        let read = |keys: &Keys| id_token::read(token.expose_secret(), keys, &expected);
+        let known = self.state().keys.clone();
+        if let Some(keys) = known {
+            match read(&keys) {
+                Err(Doubt::UnknownKey) => {}
+                decided => return Ok(decided?),
+            }
+        }
+        let keys = Keys::fetch(&self.http, &endpoints.keys).await?;
+        let decided = read(&keys);
+        self.state().keys = Some(keys);
+        Ok(decided?)
+    }
+
+    /// Keeps the refresh token, here and in the vault.
+    async fn keep(&self, tokens: &Tokens) {
+        let Some(refresh) = &tokens.refresh else { return };
+        self.state().refresh = Some(refresh.clone());
+        let kept = self.vault.save(refresh).await;
+        self.state().remembered = kept;
+    }
+
+    /// Holds the access token for the feature, and says in the lights what it was granted for.
+    fn hold(&self, feature: Feature, asked: &[String], tokens: Tokens) -> SecretString {
         let now = self.now();
         let granted = tokens.granted.unwrap_or_else(|| asked.to_vec());
-        {
-            let mut state = self.state();
-            for other in Feature::ALL {
-                let suffices = other.capability().suffices(&granted);
-                let undecided = !matches!(state.lights.of(other), Light::Yes(_));
-                if suffices && undecided {
-                    state.lights.set(other, Light::Unknown);
-                } else if other == feature && !suffices {
-                    state.lights.set(other, Light::No(feature.capability().without_consent()));
-                }
-            }
-            let renew = now.in_(tokens.lasts.saturating_sub(MARGIN.min(tokens.lasts / 3)));
-            let held = Held { token: tokens.access.clone(), renew, expires: now.in_(tokens.lasts), granted };
-            state.held.insert(feature, held);
-            if identity.is_some() {
-                state.identity = identity;
+        let mut state = self.state();
+        for other in Feature::ALL {
+            let suffices = other.capability().suffices(&granted);
+            let undecided = !matches!(state.lights.of(other), Light::Yes(_));
+            if suffices && undecided {
+                state.lights.set(other, Light::Unknown);
+            } else if other == feature && !suffices {
+                state.lights.set(other, Light::No(feature.capability().without_consent()));
             }
         }
-        if let Some(refresh) = tokens.refresh {
-            self.state().refresh = Some(refresh.clone());
-            let kept = self.vault.save(&refresh).await;
-            self.state().remembered = kept;
-        }
-        Ok(tokens.access)
+        let renew = now.in_(tokens.lasts.saturating_sub(MARGIN.min(tokens.lasts / 3)));
+        let held = Held { token: tokens.access.clone(), renew, expires: now.in_(tokens.lasts), granted };
+        state.held.insert(feature, held);
+        tokens.access
     }
 }

@@ -2,10 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{Challenge, SignInError, Vault, device_code, renewal::Inner, scopes, wire::Asked};
+use super::{Challenge, SignInError, Vault, browser, device_code, renewal::Inner, scopes, wire::Asked};
 use crate::{
     domain::{
         capability::{Feature, Light, Lights},
@@ -75,16 +76,26 @@ impl Session {
     pub async fn sign_in(&self, prompt: &Prompt, tell: impl Fn(Told) + Send + Sync) -> Result<(), SignInError> {
         let inner = &self.inner;
         let endpoints = inner.endpoints().await?;
-        let asked = Asked { scopes: scopes::prompt(&prompt.features, &inner.connection.graph), claims: inner.claims() };
+        let technician = self.technician().map(|technician| technician.upn.raw().to_owned());
+        let asked = Asked {
+            scopes: scopes::prompt(&prompt.features, &inner.connection.graph),
+            claims: inner.claims(),
+            fresh: prompt.fresh,
+            hint: technician.filter(|upn| !upn.is_empty()),
+        };
+        let since = Timestamp::now();
         let answered = match prompt.way {
             Way::DeviceCode => {
                 let on_code = |code| tell(Told::DeviceCode(code));
                 device_code::run(&inner.http, &inner.connection, &endpoints, &asked, &on_code).await
             }
-            Way::Browser => return Err(SignInError::unexpected("Sign-in by browser is not built in yet")),
+            Way::Browser => {
+                let on_page = |page| tell(Told::Browser(page));
+                browser::run(&inner.http, &inner.connection, &endpoints, &asked, &on_page).await
+            }
         };
         match answered {
-            Ok(tokens) => inner.begin(prompt, tokens).await,
+            Ok(tokens) => inner.begin(prompt, tokens, since).await,
             Err(refused) => {
                 inner.remember_claims(&refused.error);
                 Err(refused.error)
@@ -185,5 +196,5 @@ async fn unhurried<T: Send + 'static>(
     work: impl Future<Output = Result<T, SignInError>> + Send + 'static,
 ) -> Result<T, SignInError> {
     let done = tokio::spawn(work).await;
-    done.unwrap_or_else(|_| Err(SignInError::unexpected("The renewal of the session was interrupted.")))
+    done.unwrap_or_else(|_| Err(SignInError::unexpected("the renewal of the session was interrupted")))
 }

@@ -1,11 +1,14 @@
 //! A token service for tests in a few lines: what is approved at once, and refresh tokens that count up.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::json;
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
 
-use super::{Session, Vault};
+use super::{Session, Vault, jwks::Keys};
 use crate::{
     domain::{
         connection::Connection,
@@ -29,8 +32,13 @@ pub(crate) fn token_service(request: &str, lasts: u64) -> Option<Reply> {
             "issuer": format!("http://{host}/{TENANT}/v2.0"),
             "token_endpoint": format!("http://{host}/t"),
             "device_authorization_endpoint": format!("http://{host}/dc"),
+            "authorization_endpoint": format!("http://{host}/a"),
+            "jwks_uri": format!("http://{host}/keys"),
         });
         return Some(Reply::new(200, document.to_string()));
+    }
+    if request.starts_with("GET /keys ") {
+        return Some(Reply::new(200, Signer::of_test().public()));
     }
     if request.starts_with("POST /dc ") {
         let page = format!("http://{host}/device");
@@ -46,10 +54,7 @@ pub(crate) fn token_service(request: &str, lasts: u64) -> Option<Reply> {
         .split("refresh_token=r")
         .nth(1)
         .map_or(0, |rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0_u32));
-    let claims = json!({
-        "aud": "the-app", "tid": TENANT, "iat": 1_000, "exp": 2_000, "oid": "22222222-2222-4333-8444-555555555555",
-        "preferred_username": "dana@harborview.example", "name": "Dana Reyes"
-    });
+    let id_token = Signer::of_test().sign(&claims(host));
     let asked = request.split("scope=").nth(1).and_then(|rest| rest.split('&').next()).map(decoded);
     let answer = json!({
         "token_type": "Bearer",
@@ -57,9 +62,57 @@ pub(crate) fn token_service(request: &str, lasts: u64) -> Option<Reply> {
         "scope": asked.unwrap_or_else(|| EVERYTHING.to_owned()),
         "access_token": format!("a{}", redeemed + 1),
         "refresh_token": format!("r{}", redeemed + 1),
-        "id_token": format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims.to_string())),
+        "id_token": id_token,
     });
     Some(Reply::new(200, answer.to_string()))
+}
+
+/// What an id token for Dana says who has just signed in at `host`.
+pub(crate) fn claims(host: &str) -> Value {
+    let now = Timestamp::now().as_second();
+    json!({
+        "iss": format!("http://{host}/{TENANT}/v2.0"), "sub": "dana-here", "aud": "the-app", "tid": TENANT,
+        "iat": now, "exp": now + 3_600, "oid": "22222222-2222-4333-8444-555555555555",
+        "preferred_username": "dana@harborview.example", "name": "Dana Reyes"
+    })
+}
+
+/// A key that signs id tokens.
+pub(crate) struct Signer {
+    kid: &'static str,
+    pair: EcdsaKeyPair,
+}
+
+impl Signer {
+    /// The one that the test tenant publishes.
+    pub fn of_test() -> &'static Self {
+        static SIGNER: OnceLock<Signer> = OnceLock::new();
+        SIGNER.get_or_init(|| Self::named("test"))
+    }
+
+    /// Another key.
+    pub fn named(kid: &'static str) -> Self {
+        Self { kid, pair: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap() }
+    }
+
+    pub fn sign(&self, claims: &Value) -> String {
+        let pkcs8 = self.pair.to_pkcs8v1().unwrap();
+        let header = Header { kid: Some(self.kid.into()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, claims, &EncodingKey::from_ec_der(pkcs8.as_ref())).unwrap()
+    }
+
+    /// Its key set, as JSON.
+    pub fn public(&self) -> String {
+        // Uncompressed: 4, then both coordinates.
+        let point = self.pair.public_key().as_ref();
+        let (x, y) = point[1..].split_at(32);
+        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+        json!({ "keys": [{ "kty": "EC", "crv": "P-256", "use": "sig", "kid": self.kid, "x": x, "y": y }] }).to_string()
+    }
+
+    pub(super) fn keys(&self) -> Keys {
+        Keys::read(self.public().as_bytes()).unwrap()
+    }
 }
 
 /// A form value, decoded.

@@ -3,6 +3,8 @@
 //! Windows Credential Manager holds 2,560 bytes an entry and an Entra refresh token can be longer, so a token is cut into chunks. The first
 //! entry says how many there are and what their digest is: chunks of two tokens, left by a write that was cut short, are never joined.
 
+mod trial;
+
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -15,6 +17,8 @@ use keyring::Entry;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
+
+pub use trial::{LENGTH as TRIAL_LENGTH, Trial};
 
 use crate::domain::{connection::Connection, digest::fingerprint};
 
@@ -44,6 +48,12 @@ pub struct OsVault {
     usable: Arc<AtomicBool>,
 }
 
+impl OsVault {
+    fn new(name: String) -> Self {
+        Self { name, usable: Arc::new(AtomicBool::new(true)) }
+    }
+}
+
 impl Vault {
     /// The system's store where there is one that answers.
     pub async fn open(connection: &Connection) -> Self {
@@ -58,7 +68,7 @@ impl Vault {
         if there != Some(true) {
             return Self::Memory;
         }
-        Self::Os(OsVault { name: name_of(connection), usable: Arc::new(AtomicBool::new(true)) })
+        Self::Os(OsVault::new(name_of(connection)))
     }
 
     pub fn memory() -> Self {

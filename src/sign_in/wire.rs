@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use oauth2::{
-    AsyncHttpClient, AuthType, Client, ClientId, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, ErrorResponse,
-    ExtraTokenFields, HttpRequest, HttpResponse, RequestTokenError, StandardRevocableToken, StandardTokenResponse,
-    TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, Client, ClientId, EndpointNotSet, EndpointSet, ErrorResponse, ExtraTokenFields,
+    HttpRequest, HttpResponse, RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse,
+    TokenUrl,
     basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType},
 };
 use reqwest::header::HeaderName;
@@ -57,7 +58,7 @@ pub(super) type Oauth = Client<
     StandardRevocableToken,
     BasicRevocationErrorResponse,
     EndpointNotSet,
-    EndpointSet,
+    EndpointNotSet,
     EndpointNotSet,
     EndpointNotSet,
     EndpointSet,
@@ -66,7 +67,6 @@ pub(super) type Oauth = Client<
 pub(super) fn oauth(connection: &Connection, endpoints: &Endpoints) -> Oauth {
     Client::new(ClientId::new(connection.client_id.clone()))
         .set_auth_type(AuthType::RequestBody)
-        .set_device_authorization_url(DeviceAuthorizationUrl::from_url(endpoints.device_code.clone()))
         .set_token_uri(TokenUrl::from_url(endpoints.token.clone()))
 }
 
@@ -76,6 +76,10 @@ pub(super) struct Asked {
     pub scopes: Vec<String>,
     /// The `claims` parameter.
     pub claims: String,
+    /// Credentials must be asked for, whatever the browser's session says.
+    pub fresh: bool,
+    /// Who is expected, where somebody is.
+    pub hint: Option<String>,
 }
 
 /// What a token answer gave.
@@ -86,11 +90,18 @@ pub(super) struct Tokens {
     pub lasts: Duration,
     /// `None`: what was asked for (RFC 6749, 5.1).
     pub granted: Option<Vec<String>>,
+    /// The service's clock (`Date`).
+    pub date: Option<Timestamp>,
+    /// What the id token has to repeat.
+    pub nonce: Option<String>,
 }
 
-impl From<TokenAnswer> for Tokens {
-    fn from(answer: TokenAnswer) -> Self {
+impl Tokens {
+    /// What `wire` brought.
+    pub fn of(answer: &TokenAnswer, wire: &Wire) -> Self {
         Self {
+            date: *wire.date.lock().unwrap_or_else(PoisonError::into_inner),
+            nonce: None,
             access: SecretString::from(answer.access_token().secret().as_str()),
             refresh: answer.refresh_token().map(|token| SecretString::from(token.secret().as_str())),
             id_token: answer.extra_fields().id_token.as_deref().map(SecretString::from),
@@ -119,11 +130,13 @@ pub(super) struct Wire {
     /// The way of signing in that this belongs to, where it is known.
     way: Option<Way>,
     refused: Mutex<Option<Answer>>,
+    /// Of the last answer.
+    date: Mutex<Option<Timestamp>>,
 }
 
 impl Wire {
     pub fn new(http: &Http, repeat: Repeat, way: Option<Way>) -> Self {
-        Self { http: http.clone(), repeat, polling: false, way, refused: Mutex::default() }
+        Self { http: http.clone(), repeat, polling: false, way, refused: Mutex::default(), date: Mutex::default() }
     }
 
     pub fn polling(http: &Http) -> Self {
@@ -144,6 +157,7 @@ impl Wire {
         let mut response = HttpResponse::new(answer.body.to_vec());
         *response.status_mut() =
             reqwest::StatusCode::from_u16(answer.status).unwrap_or(reqwest::StatusCode::INTERNAL_SERVER_ERROR);
+        *self.date.lock().unwrap_or_else(PoisonError::into_inner) = answer.date;
         // Content types are not passed on: a refusal in a proxy's words is for `explain` to judge.
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = (answer.status != 200).then_some(answer);
         Ok(response)
@@ -155,7 +169,7 @@ impl Wire {
         match error {
             RequestTokenError::Request(WireError::Http(error)) => return SignInError::Unreachable(error).into(),
             RequestTokenError::Request(WireError::Busy(status)) => {
-                return odd(format!("The sign-in service is busy (HTTP {status})."), None);
+                return odd(format!("it is busy (HTTP {status})"), None);
             }
             _ => {}
         }
@@ -163,7 +177,7 @@ impl Wire {
         match (refused, error) {
             (Some(answer), _) => {
                 refusal::read(&answer.body, Some(answer.report.clone()), self.way).unwrap_or_else(|| {
-                    let what = format!("The sign-in service refused without saying why (HTTP {}).", answer.status);
+                    let what = format!("it refused without saying why (HTTP {})", answer.status);
                     odd(what, Some(answer.report))
                 })
             }
@@ -172,7 +186,7 @@ impl Wire {
                 let expired = refusal::read(br#"{"error":"expired_token"}"#, None, self.way);
                 expired.unwrap_or_else(|| SignInError::nobody().into())
             }
-            (None, _) => odd("The sign-in service's answer cannot be read.".into(), None),
+            (None, _) => odd("its answer cannot be read".into(), None),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Simulated time: the wall clock and an offset that only grows.
+//! Simulated time: the wall clock and an offset that never shrinks.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -11,7 +11,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that runs `offset_ms` milliseconds before the wall clock.
+    /// A clock that is `offset_ms` milliseconds ahead of the wall clock, or behind it where that is negative.
     pub fn ahead(offset_ms: i64) -> Self {
         Self { offset_ms: AtomicI64::new(offset_ms) }
     }

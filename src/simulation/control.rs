@@ -9,6 +9,7 @@
 //! | `DELETE /_sim/fault` | they no longer do |
 //! | `POST /_sim/approve {"user_code": C, "as": UPN}` | a sign-in is approved; without `as` by the technician |
 //! | `POST /_sim/decline {"user_code": C}` | a sign-in is declined |
+//! | `POST /_sim/demand {…}` | a part of Graph wants tokens with an authentication context ([`Demand`]) |
 //! | `POST /_sim/revoke` | refresh tokens handed out so far no longer hold |
 
 use std::time::Duration;
@@ -23,7 +24,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Error, faults::Fault, tenant::Tenant, web};
+use super::{Error, faults::Fault, sign_in::claims::Demand, tenant::Tenant, web};
 
 pub fn routes() -> Router<Tenant> {
     Router::new()
@@ -33,6 +34,7 @@ pub fn routes() -> Router<Tenant> {
         .route("/_sim/fault", post(fault).delete(heal))
         .route("/_sim/approve", post(approve))
         .route("/_sim/decline", post(decline))
+        .route("/_sim/demand", post(demand))
         .route("/_sim/revoke", post(revoke))
 }
 
@@ -97,6 +99,11 @@ fn decided(result: Result<(), Error>) -> Response {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => (StatusCode::NOT_FOUND, error.to_string()).into_response(),
     }
+}
+
+async fn demand(State(tenant): State<Tenant>, Json(demand): Json<Demand>) -> StatusCode {
+    tenant.demand(demand);
+    StatusCode::NO_CONTENT
 }
 
 async fn revoke(State(tenant): State<Tenant>) -> StatusCode {

@@ -21,7 +21,8 @@ use serde_json::Value;
 /// | kind | what the client sees | fields |
 /// |---|---|---|
 /// | `status` | this status, Graph's own body for it unless one is given | `status`, `headers`, `body` (text or JSON) |
-/// | `html` | 200 with a web page, as from a proxy | |
+/// | `html` | a web page, as from a proxy: without Graph's headers | `status` (200 where missing) |
+/// | `flood` | 200 and a body of so many bytes, written as they are read and never held | `bytes` |
 /// | `truncated` | an answer that ends early; always carried out | `bytes` of the body (half of it where missing) |
 /// | `reset` | TCP RST: before any answer, after `bytes` of it, or after its headers | `bytes`, `after_headers` |
 /// | `stall` | nothing for `seconds` of wall time, then the answer | `seconds` |
@@ -58,6 +59,7 @@ pub struct Fault {
 pub enum Kind {
     Status,
     Html,
+    Flood,
     Truncated,
     Reset,
     Stall,
@@ -68,6 +70,7 @@ impl Kind {
         match self {
             Self::Status => "status",
             Self::Html => "html",
+            Self::Flood => "flood",
             Self::Truncated => "truncated",
             Self::Reset => "reset",
             Self::Stall => "stall",

@@ -25,6 +25,8 @@ pub struct Entry {
     pub client_request_id: Option<Uuid>,
     pub request_id: Uuid,
     pub user_agent: Option<String>,
+    /// `ocp-client-name` and `ocp-client-version`, where both came.
+    pub client: Option<String>,
     /// UPN of the bearer; `None` without a token that holds.
     pub who: Option<String>,
     /// `None` as long as it is not answered, and where a fault kept the answer back.
@@ -33,6 +35,8 @@ pub struct Entry {
     pub served: bool,
     /// The fault that struck it.
     pub fault: Option<String>,
+    /// Of a flood, the bytes that went out so far.
+    pub flooded: u64,
 }
 
 #[derive(Debug, Default)]

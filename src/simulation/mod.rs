@@ -64,12 +64,14 @@ use std::{
     time::Duration,
 };
 
+use jiff::SignedDuration;
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
 pub use faults::{Fault, Kind as FaultKind};
 pub use scenario::Source;
+pub use sign_in::claims::Demand;
 pub use tenant::{IncomingCaller, Tenant};
 
 /// How the tenant is to run.
@@ -88,6 +90,8 @@ pub struct Options {
     pub addr: SocketAddr,
     /// A sign-in approves itself after so long on the wall clock, as the scenario's technician.
     pub auto_approve: Option<Duration>,
+    /// How far its clock is ahead of this computer's; negative: behind. Only at its founding.
+    pub clock_off: SignedDuration,
     /// Where the tenant is kept, saved after each change. A file that is there is continued.
     pub state: Option<PathBuf>,
 }
@@ -102,6 +106,7 @@ impl Default for Options {
             speed: 1.0,
             addr: (Ipv4Addr::LOCALHOST, 0).into(),
             auto_approve: None,
+            clock_off: SignedDuration::ZERO,
             state: None,
         }
     }

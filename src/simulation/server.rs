@@ -1,6 +1,6 @@
 //! The HTTP server: routes, and what happens to every request around its handler.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     Json, Router,
@@ -71,6 +71,7 @@ async fn around(
     pause(&tenant, tenant.options().latency).await;
     let path = request.uri().path_and_query().map_or_else(String::new, ToString::to_string);
     let fault = tenant.faults().strike(request.method().as_str(), &path);
+    let is_proxys = fault.as_ref().is_some_and(|fault| fault.kind == Kind::Html);
     let answer = match fault {
         None => {
             let answer = next.run(request).await;
@@ -86,7 +87,9 @@ async fn around(
         // The line is cut before the first byte: whatever stands here is never sent.
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    dress(&tenant, &mut answer, ids, path.starts_with("/v1.0/") || path.starts_with("/beta/"));
+    if !is_proxys {
+        dress(&tenant, &mut answer, ids, path.starts_with("/v1.0/") || path.starts_with("/beta/"));
+    }
     tenant.requests_log().amend(number, |entry| entry.status = Some(answer.status().as_u16()));
     answer
 }
@@ -103,10 +106,14 @@ fn noted(tenant: &Tenant, request: &Request, ids: Ids) -> Entry {
         client_request_id: ids.client,
         request_id: ids.request,
         user_agent: text(USER_AGENT).map(std::borrow::Cow::into_owned),
+        client: text(HeaderName::from_static("ocp-client-name"))
+            .zip(text(HeaderName::from_static("ocp-client-version")))
+            .map(|(name, version)| format!("{name} {version}")),
         who: who.and_then(|claims| claims["upn"].as_str().map(str::to_owned)),
         status: None,
         served: false,
         fault: None,
+        flooded: 0,
     }
 }
 
@@ -146,9 +153,8 @@ async fn struck(
     };
     match fault.kind {
         Kind::Status => Some(given_status(tenant, fault, ids)),
-        Kind::Html => {
-            Some(Html("<!doctype html><title>Proxy</title><p>Please sign in to the network.</p>").into_response())
-        }
+        Kind::Html => Some(proxy_page(fault)),
+        Kind::Flood => Some(flood(tenant, fault, number)),
         Kind::Stall => {
             pause(tenant, stall).await;
             served
@@ -179,6 +185,22 @@ fn given_status(tenant: &Tenant, fault: &Fault, ids: Ids) -> Response {
         }
     }
     answer
+}
+
+fn proxy_page(fault: &Fault) -> Response {
+    let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK);
+    (status, Html("<!doctype html><title>Proxy</title><p>Please sign in to the network.</p>")).into_response()
+}
+
+/// As much as the fault says, a piece at a time: what nobody reads is never made. The log counts what went out.
+fn flood(tenant: &Tenant, fault: &Fault, number: u64) -> Response {
+    const PIECE: &[u8] = &[b'x'; 64 * 1024];
+    let tenant = tenant.clone();
+    let pieces = (0..fault.bytes.unwrap_or(MOST_BYTES).div_ceil(PIECE.len())).map(move |_| {
+        tenant.requests_log().amend(number, |entry| entry.flooded += PIECE.len() as u64);
+        Ok::<_, Infallible>(PIECE)
+    });
+    Body::from_stream(futures::stream::iter(pieces)).into_response()
 }
 
 async fn truncated(answer: Response, fault: &Fault, line: &Line) -> Response {

@@ -27,6 +27,7 @@ use super::{
     scenario::Scenario,
     sign_in::{
         authorize::Code,
+        claims::Demand,
         device_code::{Decision, Requests},
         signing::SigningKey,
     },
@@ -59,6 +60,8 @@ pub struct State {
     pub requests: Requests,
     /// Authorization codes of this run, by their text.
     pub codes: HashMap<String, Code>,
+    /// What parts of Graph want tokens to carry.
+    pub demands: Vec<Demand>,
     /// When audit queries were served lately.
     pub audit_queries: Vec<Timestamp>,
 }
@@ -86,7 +89,8 @@ impl Tenant {
             Some(path) => saved::load(path, &name, options.seed)?,
             None => None,
         };
-        let clock = Clock::ahead(saved.as_ref().map_or(0, |saved| saved.offset_ms));
+        let founded_off = || i64::try_from(options.clock_off.as_millis()).unwrap_or(0);
+        let clock = Clock::ahead(saved.as_ref().map_or_else(founded_off, |saved| saved.offset_ms));
         let world = match saved {
             Some(saved) => saved.world,
             None => founding::found(&scenario, options.seed, clock.now()),
@@ -98,6 +102,7 @@ impl Tenant {
                 world,
                 requests: Requests::default(),
                 codes: HashMap::new(),
+                demands: Vec::new(),
                 audit_queries: Vec::new(),
             }),
             signing: SigningKey::generate()?,
@@ -261,6 +266,11 @@ impl Tenant {
             state.world.grants.values_mut().for_each(|grant| grant.revoked = true);
             state.world.changed = true;
         });
+    }
+
+    /// Let a part of Graph answer only tokens that carry an authentication context.
+    pub fn demand(&self, demand: Demand) {
+        self.with(|state, _| state.demands.push(demand));
     }
 
     /// Let requests that match go wrong from now on.

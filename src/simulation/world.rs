@@ -168,6 +168,9 @@ pub struct Grant {
     pub scope: String,
     pub issued: Timestamp,
     pub revoked: bool,
+    /// The authentication contexts a person has met.
+    #[serde(default)]
+    pub contexts: Vec<String>,
 }
 
 /// The tenant's data. Serializes to a state file: no digits of any key, no token.

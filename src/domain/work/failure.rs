@@ -133,6 +133,13 @@ pub struct Report {
     pub at: Timestamp,
 }
 
+impl Report {
+    /// Whether the service itself answered, and not something on the way to it, which knows neither ids nor codes.
+    pub fn is_services_own(&self) -> bool {
+        self.request_id.is_some() || !self.code.is_empty()
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path: String = printable(&self.path).chars().take(LONGEST_PATH).collect();

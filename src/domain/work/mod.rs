@@ -6,6 +6,7 @@
 pub mod call;
 pub mod debts;
 pub mod disclose;
+pub mod doctor;
 pub mod failure;
 pub mod find;
 pub mod open_device;

@@ -4,13 +4,20 @@ use axum::http::{HeaderMap, header::AUTHORIZATION};
 use uuid::Uuid;
 
 use super::failure::Failure;
-use crate::simulation::{people::Person, sign_in::scopes::GRAPH_AUDIENCE, tenant::Tenant};
+use crate::simulation::{
+    people::Person,
+    sign_in::{claims::challenge, scopes::GRAPH_AUDIENCE},
+    tenant::Tenant,
+};
 
 /// The person behind a bearer token, with its permissions.
 #[derive(Debug, Clone)]
 pub struct Bearer {
     pub person: Person,
     permissions: Vec<String>,
+    /// What its client declared (`xms_cc`), and the authentication contexts that were met (`acrs`).
+    capabilities: Vec<String>,
+    contexts: Vec<String>,
 }
 
 impl Bearer {
@@ -31,7 +38,23 @@ impl Bearer {
         let id: Uuid = claims["oid"].as_str().and_then(|text| text.parse().ok()).ok_or_else(broken)?;
         let person = tenant.with(|state, _| state.world.person(id).cloned()).ok_or_else(broken)?;
         let permissions = claims["scp"].as_str().unwrap_or_default().split(' ').map(str::to_owned).collect();
-        Ok(Self { person, permissions })
+        let list = |name: &str| -> Vec<String> {
+            claims[name]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|value| value.as_str().map(str::to_owned))
+                .collect()
+        };
+        Ok(Self { person, permissions, capabilities: list("xms_cc"), contexts: list("acrs") })
+    }
+
+    /// Refuses a token that lacks what this path and query, decoded, demands.
+    pub fn meets(&self, tenant: &Tenant, path: &str) -> Result<(), Failure> {
+        match challenge(tenant, path, &self.capabilities, &self.contexts) {
+            Some(challenge) => Err(Failure::insufficient_claims(challenge)),
+            None => Ok(()),
+        }
     }
 
     /// Whether the token carries one of these permissions.

@@ -17,11 +17,13 @@ pub struct Failure {
     pub status: StatusCode,
     pub code: &'static str,
     pub message: String,
+    /// What `WWW-Authenticate` says; a 401 without one says the usual.
+    pub challenge: Option<String>,
 }
 
 impl Failure {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), challenge: None }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -40,6 +42,13 @@ impl Failure {
     /// No token, one that does not hold, or one for another resource.
     pub fn bad_token(reason: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", reason)
+    }
+
+    /// A token that holds, and does not say enough.
+    pub fn insufficient_claims(challenge: String) -> Self {
+        let reason = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: \
+                      TokenIssuedBeforeRevocationTimestamp";
+        Self { challenge: Some(challenge), ..Self::bad_token(reason) }
     }
 
     /// BitLocker's refusal, the same for a missing scope and a missing role.
@@ -113,9 +122,11 @@ impl Failure {
         } });
         let mut answer = (self.status, Json(body)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
-            let challenge =
+            let usual =
                 "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\"";
-            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            let challenge = self.challenge.and_then(|challenge| HeaderValue::from_str(&challenge).ok());
+            let challenge = challenge.unwrap_or(HeaderValue::from_static(usual));
+            answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
         answer
     }

@@ -68,6 +68,7 @@ pub async fn answer(
 impl Asking {
     fn of(tenant: &Tenant, method: Method, uri: &Uri, headers: HeaderMap) -> Result<Self, Failure> {
         let bearer = Bearer::of(tenant, &headers)?;
+        bearer.meets(tenant, &percent_decode_str(&uri.to_string()).decode_utf8_lossy())?;
         let mut segments = split(uri.path());
         let version = if segments.is_empty() { String::new() } else { segments.remove(0) };
         Ok(Self {

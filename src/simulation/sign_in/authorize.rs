@@ -24,7 +24,8 @@ use crate::simulation::{
 const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 
 /// What a client sends along and the page must bring back.
-const FIELDS: &[&str] = &["client_id", "response_type", "redirect_uri", "scope", "state", "nonce", "code_challenge"];
+const FIELDS: &[&str] =
+    &["client_id", "response_type", "redirect_uri", "scope", "state", "nonce", "code_challenge", "claims"];
 
 /// A code that was handed out, and what must be shown for it.
 #[derive(Debug, Clone)]
@@ -32,6 +33,7 @@ pub struct Code {
     pub person: Uuid,
     pub scope: String,
     pub nonce: Option<String>,
+    pub claims: Option<String>,
     client_id: Uuid,
     redirect_uri: String,
     challenge: String,
@@ -94,6 +96,7 @@ fn answer(tenant: &Tenant, named: &str, fields: &HashMap<String, String>) -> Res
                 person,
                 scope: fields.get("scope").cloned().unwrap_or_default(),
                 nonce: fields.get("nonce").cloned(),
+                claims: fields.get("claims").cloned(),
                 client_id: wish.client_id,
                 redirect_uri: wish.redirect_uri.to_string(),
                 challenge: wish.challenge.clone(),

@@ -45,6 +45,7 @@ pub struct Request {
     pub app: String,
     pub scope: String,
     pub nonce: Option<String>,
+    pub claims: Option<String>,
     pub expires: Timestamp,
     pub decision: Decision,
     /// When it approves itself, on the wall clock.
@@ -130,6 +131,7 @@ fn answer(
             app,
             scope: scope.clone(),
             nonce: fields.get("nonce").cloned(),
+            claims: fields.get("claims").cloned(),
             expires: now.checked_add(lifetime).unwrap_or(Timestamp::MAX),
             decision: Decision::Open,
             approves_itself,

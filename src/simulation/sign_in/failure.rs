@@ -18,11 +18,13 @@ pub struct Failure {
     pub code: u32,
     pub text: String,
     pub suberror: Option<&'static str>,
+    /// What the next sign-in has to be asked for with, as JSON.
+    pub claims: Option<String>,
 }
 
 impl Failure {
     pub fn new(error: &'static str, code: u32, text: impl Into<String>) -> Self {
-        Self { error, code, text: text.into(), suberror: None }
+        Self { error, code, text: text.into(), suberror: None, claims: None }
     }
 
     pub fn because(self, suberror: &'static str) -> Self {
@@ -85,6 +87,14 @@ impl Failure {
         Self::new("invalid_grant", 65_001, text).because("consent_required")
     }
 
+    /// A person has to sign in with these claims.
+    pub fn step_up(claims: &str) -> Self {
+        let text = "Due to a configuration change made by your administrator, or because you moved to a new location, you \
+                    must use multi-factor authentication to access the resource.";
+        let refused = Self::new("interaction_required", 50_076, text).because("basic_action");
+        Self { claims: Some(claims.to_owned()), ..refused }
+    }
+
     pub fn unknown_scope(scope: &str) -> Self {
         let text = format!(
             "The provided request must include a 'scope' input parameter that is valid. The scope {scope} isn't valid."
@@ -127,7 +137,7 @@ impl Failure {
             50_105 => ("invalid_grant", "The signed in user is not assigned to a role for the application.", None),
             _ => ("invalid_grant", "The sign-in was refused.", None),
         };
-        Self { error, code, text: text.to_owned(), suberror }
+        Self { error, code, text: text.to_owned(), suberror, claims: None }
     }
 
     /// The answer. Everything but an unknown host is HTTP 400.
@@ -149,6 +159,9 @@ impl Failure {
         });
         if let Some(suberror) = self.suberror {
             body["suberror"] = suberror.into();
+        }
+        if let Some(claims) = self.claims {
+            body["claims"] = claims.into();
         }
         (StatusCode::BAD_REQUEST, Json(body)).into_response()
     }

@@ -1,6 +1,7 @@
 //! The tenant's side of signing in: `OpenID` discovery, device codes, authorization codes, tokens, and the page where a person decides.
 
 pub mod authorize;
+pub mod claims;
 pub mod device_code;
 pub mod discovery;
 pub mod failure;

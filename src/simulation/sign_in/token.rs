@@ -16,7 +16,9 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    authorize, base, check_app, check_tenant, device_code, discovery,
+    authorize, base, check_app, check_tenant,
+    claims::Requested,
+    device_code, discovery,
     failure::Failure,
     scopes::{self, Asked},
 };
@@ -58,20 +60,25 @@ fn answer(
     let base = base(tenant, headers);
     let field = |name: &str| fields.get(name).filter(|value| !value.is_empty());
     let grant = field("grant_type").ok_or_else(|| Failure::missing("grant_type"))?;
+    let mut requested = Requested::read(field("claims").map(String::as_str))?;
     let (person, scope, nonce) = match grant.as_str() {
         "urn:ietf:params:oauth:grant-type:device_code" | "device_code" => {
             let code = field("device_code").or_else(|| field("code"));
             let code = code.ok_or_else(|| Failure::missing("device_code"))?;
             let (request, person) = device_code::redeem(tenant, code, client_id)?;
+            requested = requested.or(Requested::read(request.claims.as_deref())?);
             (person, request.scope, request.nonce)
         }
         "authorization_code" => {
             let code = authorize::redeem(tenant, client_id, fields)?;
+            requested = requested.or(Requested::read(code.claims.as_deref())?);
             (code.person, code.scope, code.nonce)
         }
         "refresh_token" => {
             let token = field("refresh_token").ok_or_else(|| Failure::missing("refresh_token"))?;
             let held = presented(tenant, token, client_id)?;
+            requested.check_renewal(tenant, &held.contexts)?;
+            requested.contexts.extend(held.contexts);
             (held.person, field("scope").cloned().unwrap_or(held.scope), None)
         }
         other => {
@@ -87,7 +94,8 @@ fn answer(
     if let Some(code) = person.refused_with {
         return Err(Failure::refused(code));
     }
-    let order = Order { client_id, person, scope, asked, nonce, base, client_info: fields.contains_key("client_info") };
+    let client_info = fields.contains_key("client_info");
+    let order = Order { client_id, person, scope, asked, requested, nonce, base, client_info };
     order.tokens(tenant)
 }
 
@@ -124,6 +132,7 @@ struct Order {
     person: Person,
     scope: String,
     asked: Asked,
+    requested: Requested,
     nonce: Option<String>,
     base: String,
     client_info: bool,
@@ -166,6 +175,7 @@ impl Order {
                 scope: self.scope.clone(),
                 issued: now,
                 revoked: false,
+                contexts: self.requested.contexts.clone(),
             };
             state.world.grants.insert(digest(&token), grant);
             state.world.changed = true;
@@ -197,6 +207,8 @@ impl Order {
         claims["appid"] = self.client_id.to_string().into();
         claims["azp"] = self.client_id.to_string().into();
         claims["scp"] = self.asked.permissions.join(" ").into();
+        claims["xms_cc"] = self.requested.capabilities.clone().into();
+        claims["acrs"] = self.requested.contexts.clone().into();
         claims["wids"] = self.person.role_templates().into();
         claims["uti"] = URL_SAFE_NO_PAD.encode(Uuid::new_v4().as_bytes()).into();
         claims
