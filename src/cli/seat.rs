@@ -108,6 +108,19 @@ async fn prompted(desk: &Desk, manner: Manner) -> Result<Arrival, Failure> {
     ops::sign_in::sign_in(desk, &prompt, &prompting()).await
 }
 
+/// Asks for what was not consented to yet: silently first, then a person for what is lacking.
+pub(super) async fn ask_for(desk: &Desk, manner: Manner) -> Result<(), Failure> {
+    let lacking = ops::sign_in::redeem(desk, &manner.features).await?.lacking;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let no_input = manner.no_input;
+    match prompted(desk, Manner { features: lacking, ..manner }).await? {
+        Arrival::Seated(_) => Ok(()),
+        Arrival::Another(another) => confirmed(desk, &another, no_input).await.map(drop),
+    }
+}
+
 /// Asks whether the other name is meant; the desk is theirs only then.
 async fn confirmed(desk: &Desk, another: &AnotherName, no_input: bool) -> Result<SignedIn, Failure> {
     let AnotherName { now, before } = another;

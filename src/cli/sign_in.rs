@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct SignIn {
     #[command(flatten)]
     by: By,
-    /// Ask for every permission at once, where the sign-in is not remembered
+    /// Ask for every permission at once
     #[arg(long)]
     everything: bool,
     /// Print as JSON
@@ -65,7 +65,9 @@ struct Facts<'a> {
 impl SignIn {
     pub(super) async fn run(self, settings: &Settings, no_input: bool) -> Result<(), Failure> {
         let features = if self.everything { Feature::ALL.to_vec() } else { Vec::new() };
-        seat::at(settings, Manner { way: self.by.way(), features, no_input }, async |_, signed_in| {
+        let manner = Manner { way: self.by.way(), features, no_input };
+        seat::at(settings, manner.clone(), async |desk, signed_in| {
+            seat::ask_for(desk, manner).await?;
             self.print(&signed_in)
         })
         .await

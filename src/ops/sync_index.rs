@@ -44,10 +44,10 @@ pub async fn keep_fresh(desk: &Desk, tell: impl Fn(News) + Clone + Send + Sync +
         }
         let told = tell.clone();
         let asking = Asking::new(
-            move |progress| {
-                if let Progress::Listing(listing) = progress {
-                    told(News::Listing(listing));
-                }
+            move |progress| match progress {
+                Progress::Listing(listing) => told(News::Listing(listing)),
+                Progress::Waiting(waiting) => told(News::Waiting(waiting)),
+                _ => {}
             },
             tokio_util::sync::CancellationToken::new(),
         );

@@ -95,7 +95,9 @@ fn tenant(model: &Model, canvas: &mut Canvas) {
         room -= 5;
     }
     let name = match &model.setup.profile {
-        Some((number, label)) => format!("{number} {label}"),
+        // A label of its own; else the tenant's name, once it is known.
+        Some((number, label)) if *label != model.setup.tenant => format!("{number} {label}"),
+        Some((number, _)) => format!("{number} {}", model.session.tenant_name()),
         None => model.session.tenant_name(),
     };
     let whole_words = name.split(' ').scan(0, |used, word| {

@@ -220,7 +220,11 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
     if form.part == Part::Reasons {
         let last = model.setup.policy.reasons.len().min(9);
         let confirm = desk.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Confirm);
-        let words = if confirm { "show the key all the same" } else { "show the key" };
+        let words = match confirm {
+            _ if model.session.is_locked() => "sign in first",
+            true => "show the key all the same",
+            false => "show the key",
+        };
         let no_ticket = form.read(&model.setup.policy.ticket).is_err();
         hints.push(
             model

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Desk, failure};
+use super::{Desk, World, failure};
 use crate::{
-    domain::work::{AskId, Kind, News, Outcome, Progress, Waiting, sign_in::DeviceCode, sync_index::Listing},
+    domain::work::{AskId, Kind, News, Outcome, Progress, Request, Waiting, sign_in::DeviceCode, sync_index::Listing},
     tui::{KeyPress, Msg, Place, screens::stage::Stage},
 };
 
@@ -23,10 +23,11 @@ enum Step {
     Code,
     Waiting,
     SignedOut,
+    AnotherName,
     Listing,
 }
 
-const KEYS: [&str; 34] = [
+const KEYS: [&str; 38] = [
     "enter",
     "enter",
     "enter",
@@ -45,6 +46,7 @@ const KEYS: [&str; 34] = [
     "f4",
     "f5",
     "f6",
+    "f8",
     "f9",
     "v",
     "v",
@@ -54,6 +56,9 @@ const KEYS: [&str; 34] = [
     "c",
     "t",
     "a",
+    "b",
+    "s",
+    "y",
     "o",
     "1",
     "2",
@@ -62,13 +67,14 @@ const KEYS: [&str; 34] = [
     "home",
     "f12",
 ];
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Failed,
     Kind::Usage,
     Kind::Refused,
     Kind::Confirm,
     Kind::NotFound,
     Kind::SignIn,
+    Kind::Locked,
     Kind::Record,
     Kind::Uncertain,
     Kind::Unreachable,
@@ -92,6 +98,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Code),
         1 => Just(Step::Waiting),
         1 => Just(Step::SignedOut),
+        1 => Just(Step::AnotherName),
         1 => Just(Step::Listing),
     ]
 }
@@ -157,6 +164,18 @@ fn take(desk: &mut Desk, step: Step) {
                 let waiting = Waiting { for_: Duration::from_secs(12) };
                 desk.send(Msg::Progress { ask, progress: Progress::Waiting(waiting) });
             }
+        }
+        Step::AnotherName => {
+            // A session ends, and somebody else signs in.
+            desk.hold(|request| matches!(request, Request::SignIn(_) | Request::OpenDevice(_) | Request::Debts));
+            desk.press("f5");
+            for (ask, request) in std::mem::take(&mut desk.open) {
+                let another = Outcome::AnotherName(World::another_name());
+                let is_sign_in = matches!(request, Request::SignIn(_));
+                let result = if is_sign_in { Ok(another) } else { Err(failure(Kind::SignIn, "Signed out.")) };
+                desk.send(Msg::Answer { ask, result });
+            }
+            desk.release();
         }
         Step::SignedOut => drop(desk.news(News::SignedOut)),
         Step::Listing => drop(desk.news(News::Listing(Listing { keys: 180, running: true, ..Listing::default() }))),

@@ -57,6 +57,7 @@ fn ask(model: &mut Model, way: Way) {
     };
     let fresh = model.session.is_locked() || model.session.why == Why::Locked;
     model.session.way = way;
+    model.session.fresh = fresh;
     model.session.state = State::Starting;
     model.ask(Request::SignIn(Prompt { way, features, fresh }));
 }
@@ -140,10 +141,7 @@ pub fn redeemed(model: &mut Model, asked: &[Feature], redeemed: Redeemed) {
 /// The one answer to a question about who is there.
 pub fn answered(model: &mut Model, request: &Request, result: Result<SignedIn, Failure>) {
     match result {
-        Ok(signed_in) => {
-            let fresh = matches!(request, Request::SignIn(prompt) if prompt.fresh);
-            seated(model, signed_in, fresh);
-        }
+        Ok(signed_in) => seated(model, signed_in),
         Err(failure) if *request == Request::Resume && failure.kind == Kind::SignIn => {
             begin(model, Why::Session(Vec::new()));
         }
@@ -170,17 +168,22 @@ pub fn sent_away(model: &mut Model) {
     model.session.state = State::Failed(failure.next("Enter signs in anew."));
 }
 
-fn seated(model: &mut Model, signed_in: SignedIn, fresh: bool) {
+fn seated(model: &mut Model, signed_in: SignedIn) {
     let before = model.session.technician.replace(signed_in.technician.clone());
     let is_new = before.as_ref().is_none_or(|before| before.id != signed_in.technician.id);
     let until = if signed_in.remembered { "" } else { ", until you quit" };
     let who = &signed_in.technician;
-    let text = format!("√ Signed in as {}, {}{until}.", who.name, who.upn);
+    let text = match model.setup.profile {
+        // Of several tenants it says which.
+        Some(_) => format!("√ Signed in to {} as {}{until}.", signed_in.tenant.name, who.upn),
+        None => format!("√ Signed in as {}, {}{until}.", who.name, who.upn),
+    };
     let session = &mut model.session;
     session.tenant = signed_in.tenant.name;
     session.tenant_id = Some(signed_in.tenant.id);
     session.signed_out = false;
     session.state = State::Idle;
+    let fresh = std::mem::take(&mut session.fresh);
     match &mut session.attendance {
         Some(attendance) if !fresh => attendance.touch(model.now),
         none_or_old => *none_or_old = Some(Attendance::begin(model.now, model.setup.policy.lock_after)),

@@ -29,6 +29,8 @@ pub struct Session {
     /// Since when the prompt stands there.
     pub(super) since: Moment,
     pub(super) signed_out: bool,
+    /// The prompt has Entra ask for credentials again: what comes of it opens a locked desk.
+    pub(super) fresh: bool,
     /// `None` before anybody was there.
     pub(super) attendance: Option<Attendance>,
     /// What the technician put off when it was to be asked for.
@@ -76,7 +78,7 @@ impl Session {
     pub fn new(setup: &Setup) -> Self {
         let ways = setup.ways.within(&setup.policy.ways);
         Self {
-            tenant: Foreign::new(setup.tenant.clone()),
+            tenant: Foreign::new(setup.profile.as_ref().map_or(&setup.tenant, |(_, label)| label).clone()),
             tenant_id: None,
             technician: None,
             state: State::Resuming,
@@ -85,6 +87,7 @@ impl Session {
             ways,
             since: setup.now,
             signed_out: true,
+            fresh: false,
             attendance: None,
             put_off: Vec::new(),
             after: Vec::new(),

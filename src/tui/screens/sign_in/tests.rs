@@ -361,6 +361,18 @@ fn a_locked_desk_asks_when_a_call_is_opened_not_when_its_key_is_read() {
 }
 
 #[test]
+fn a_locked_desk_that_somebody_else_opens_is_open_once_the_name_is_confirmed() {
+    let mut desk = locked(Desk::open());
+    desk.hold(is_sign_in);
+    desk.reach_caller();
+    desk.answer(is_sign_in, Ok(Outcome::AnotherName(World::another_name())));
+    assert!(desk.row(1).contains("locked"));
+    desk.wait(1500);
+    desk.press("enter");
+    assert!(desk.row(1).contains("omar"), "{}", desk.row(1));
+}
+
+#[test]
 fn locking_drops_the_digits() {
     let mut desk = Desk::open();
     desk.model.setup.policy = std::sync::Arc::new(crate::domain::policy::Policy {

@@ -139,7 +139,9 @@ fn page_shut(model: &Model, canvas: &mut Canvas, page: &BrowserPage, until: Dead
     canvas.wrapped(9, 3, canvas.edge(), Role::Warn, &format!("× {}", printable(why)), 1);
     canvas.put(10, 3, Role::Text, "Open this address on this machine: its answer comes back here, not to a phone.");
     let address = wrap(&printable(&page.address), canvas.room(3).saturating_sub(2));
-    for (row, line) in (12..).zip(&address) {
+    // The longest that Entra was asked with takes eleven rows.
+    let first = if address.len() > 10 { 11 } else { 12 };
+    for (row, line) in (first..).zip(&address) {
         canvas.put(row, 3, Role::Strong, line);
     }
     waiting(model, canvas, canvas.rows() - 2, 3, until, "This page has run out. Enter asks for another.");
