@@ -268,3 +268,46 @@ impl Model {
         FRAMES[usize::try_from(frame % 4).unwrap_or(0)]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        domain::work::{News, Outcome, Progress, Request, Waiting, sync_index::Listing},
+        tui::tests::Desk,
+    };
+    use std::time::Duration;
+
+    fn opens(request: &Request) -> bool {
+        matches!(request, Request::OpenDevice(_))
+    }
+
+    const WAIT: Waiting = Waiting { for_: Duration::from_secs(12) };
+
+    #[test]
+    fn a_wait_of_what_the_technician_asked_counts_down_in_the_notice_and_ends_with_the_answer() {
+        let mut desk = Desk::in_call();
+        desk.hold(opens);
+        desk.press("f5");
+        desk.progress(opens, Progress::Waiting(WAIT));
+        assert!(desk.row(23).contains("Entra asks us to wait 12 s."), "{}", desk.row(23));
+        desk.wait(5000);
+        assert!(desk.row(23).contains("Entra asks us to wait 7 s."), "{}", desk.row(23));
+        desk.release();
+        assert!(!desk.shows("asks us to wait"), "{:#?}", desk.rows());
+    }
+
+    #[test]
+    fn a_wait_of_the_listing_stands_in_the_line_of_the_list() {
+        let mut desk = Desk::fresh(false, 80, 24);
+        let lists: fn(&Request) -> bool = |request| *request == Request::SyncIndex;
+        desk.hold(lists).start();
+        desk.progress(lists, Progress::Waiting(WAIT));
+        assert!(desk.row(2).contains("Entra asks us to wait 12 s"), "{}", desk.row(2));
+        desk.answer(lists, Ok(Outcome::Listed(Listing::default())));
+        assert!(!desk.shows("asks us to wait"));
+        desk.news(News::Waiting(WAIT));
+        assert!(desk.row(2).contains("Entra asks us to wait 12 s"), "{}", desk.row(2));
+        desk.wait(12_000);
+        assert!(!desk.shows("asks us to wait"));
+    }
+}
