@@ -16,7 +16,10 @@ use super::{
     *,
 };
 use crate::{
-    domain::capability::{Feature, Light},
+    domain::{
+        capability::{Feature, Light},
+        work::sign_in::Prompt,
+    },
     http::test_server::{Reply, TestServer},
 };
 
@@ -325,6 +328,30 @@ async fn a_token_that_no_published_key_signed_is_refused_and_the_rotated_refresh
     assert_eq!(key_questions(&server), 2);
     session.token(Feature::Reveal).await.unwrap();
     assert!(token_requests(&server).last().unwrap().contains("refresh_token=r2"));
+}
+
+#[tokio::test]
+async fn a_fresh_sign_in_by_code_is_refused_where_the_browser_was_signed_in_long_before() {
+    let server = TestServer::start(|_, request| {
+        let host = request.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+        match token_service(request, 3_600) {
+            Some(Reply::Whole { body, .. }) if request.starts_with("POST /t ") => {
+                let mut claims = test_tenant::claims(host);
+                claims["auth_time"] = (claims["iat"].as_i64().unwrap() - 3_600).into();
+                let mut body: serde_json::Value = serde_json::from_str(&body).unwrap();
+                body["id_token"] = Signer::of_test().sign(&claims).into();
+                Reply::new(200, body.to_string())
+            }
+            other => other.unwrap_or(Reply::new(404, "")),
+        }
+    })
+    .await;
+    let session = signed_in(&server).await;
+    let fresh = Prompt { fresh: true, ..by_code() };
+    let refused = session.successor().sign_in(&fresh, |_| ()).await.unwrap_err();
+    assert!(refused.to_string().contains("asked for no password"), "{refused}");
+    let asked = server.seen().into_iter().rfind(|request| request.starts_with("POST /dc ")).unwrap();
+    assert!(decoded(&asked).contains(r#""auth_time":{"essential":true}"#), "{asked}");
 }
 
 #[tokio::test]
