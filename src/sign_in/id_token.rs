@@ -14,6 +14,7 @@ use crate::domain::{
     connection::Connection,
     foreign::Foreign,
     technician::{Technician, UserId},
+    work::sign_in::Way,
 };
 
 /// How far the clocks of a service may be apart.
@@ -61,6 +62,8 @@ pub(super) struct Expected<'a> {
 pub(super) struct Fresh {
     /// On the service's clock.
     pub since: Timestamp,
+    /// How the person signed in.
+    pub way: Way,
     /// A token that does not say when is not believed: whoever keeps to `OpenID` Connect says it where `max_age` was asked for. Entra
     /// documents it as a claim that an app registration may add, and a device code has nothing to ask with.
     pub must_say: bool,
@@ -71,6 +74,8 @@ pub(super) struct Fresh {
 pub(super) enum Doubt {
     /// The key set is older than the key, perhaps.
     UnknownKey,
+    /// Nobody was asked for credentials, or it does not say so, at a sign-in of this way that was to ask.
+    NotFresh(Way),
     /// What is wrong with it: "is meant for another app".
     Odd(&'static str),
 }
@@ -80,6 +85,7 @@ impl From<Doubt> for SignInError {
         let what = match doubt {
             Doubt::UnknownKey => "is signed with a key that the sign-in service does not publish",
             Doubt::Odd(what) => what,
+            Doubt::NotFresh(way) => return Self::not_fresh(way),
         };
         Self::unexpected(format!("its id token {what}"))
     }
@@ -195,10 +201,10 @@ fn check_times(claims: &Claims, expected: &Expected<'_>) -> Result<(), Doubt> {
         }
     }
     match (expected.fresh, claims.auth_time) {
-        (Some(Fresh { since, .. }), Some(asked)) if since.duration_since(at(asked)?) > LEEWAY => {
-            Err(Doubt::Odd("comes from a sign-in that asked for no password"))
+        (Some(fresh), Some(asked)) if fresh.since.duration_since(at(asked)?) > LEEWAY => {
+            Err(Doubt::NotFresh(fresh.way))
         }
-        (Some(Fresh { must_say: true, .. }), None) => Err(Doubt::Odd("does not say when a password was asked for")),
+        (Some(Fresh { must_say: true, way, .. }), None) => Err(Doubt::NotFresh(way)),
         _ => Ok(()),
     }
 }
@@ -319,7 +325,7 @@ mod tests {
                 issuer: "https://login.example/{tenantid}/v2.0",
                 nonce: None,
                 now,
-                fresh: Some(Fresh { since: now, must_say }),
+                fresh: Some(Fresh { since: now, way: Way::Browser, must_say }),
                 subject: None,
             };
             read(&signed(&claims), &Signer::of_test().keys(), &expected)

@@ -52,6 +52,20 @@ impl SignInError {
         Self::Needed(Box::new(Refusal { happened, next, ..Refusal::default() }))
     }
 
+    /// Credentials were to be asked for, and the page went on with a browser session it already had. Only a browser can be told not to.
+    pub(super) fn not_fresh(way: Way) -> Self {
+        let next = match way {
+            Way::DeviceCode => "Sign in by browser, or sign out on that page before you approve the code.",
+            Way::Browser => "Sign in again, and type your password on the page.",
+        };
+        Self::Needed(Box::new(Refusal {
+            happened: "You were not asked for your password: the browser was signed in already.".into(),
+            next: next.into(),
+            instead: (way == Way::DeviceCode).then_some(Way::Browser),
+            ..Refusal::default()
+        }))
+    }
+
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Needed(refusal) | Self::Refused(refusal) => Some(refusal),

@@ -142,7 +142,7 @@ impl Inner {
             let ago = Timestamp::now().duration_since(since);
             let answered = tokens.date.unwrap_or_else(Timestamp::now);
             let must_say = prompt.way == Way::Browser && !self.endpoints().await?.entra;
-            Some(Fresh { since: answered.saturating_sub(ago).unwrap_or(answered), must_say })
+            Some(Fresh { since: answered.saturating_sub(ago).unwrap_or(answered), way: prompt.way, must_say })
         } else {
             None
         };

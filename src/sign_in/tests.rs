@@ -18,7 +18,7 @@ use super::{
 use crate::{
     domain::{
         capability::{Feature, Light},
-        work::sign_in::Prompt,
+        work::sign_in::{Prompt, Way},
     },
     http::test_server::{Reply, TestServer},
 };
@@ -349,7 +349,8 @@ async fn a_fresh_sign_in_by_code_is_refused_where_the_browser_was_signed_in_long
     let session = signed_in(&server).await;
     let fresh = Prompt { fresh: true, ..by_code() };
     let refused = session.successor().sign_in(&fresh, |_| ()).await.unwrap_err();
-    assert!(refused.to_string().contains("asked for no password"), "{refused}");
+    let SignInError::Needed(words) = &refused else { panic!("{refused:?}") };
+    assert!(words.happened.contains("not asked for your password") && words.instead == Some(Way::Browser), "{refused}");
     let asked = server.seen().into_iter().rfind(|request| request.starts_with("POST /dc ")).unwrap();
     assert!(decoded(&asked).contains(r#""auth_time":{"essential":true}"#), "{asked}");
 }

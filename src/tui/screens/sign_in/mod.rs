@@ -44,10 +44,12 @@ pub fn lock(model: &mut Model) {
 
 /// Begins a sign-in: a code is asked for at once, or a page.
 pub fn begin(model: &mut Model, why: Why) {
+    let ways = &model.session.ways;
+    let way =
+        if why == Why::Locked || model.session.is_locked() { Way::to_unlock(ways) } else { ways.first().copied() };
     model.session.why = why;
     model.session.since = model.now;
-    let way = model.session.ways.first().copied().unwrap_or(Way::DeviceCode);
-    ask(model, way);
+    ask(model, way.unwrap_or(Way::DeviceCode));
 }
 
 fn ask(model: &mut Model, way: Way) {

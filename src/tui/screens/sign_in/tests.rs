@@ -343,8 +343,13 @@ fn an_idle_desk_locks_and_everything_but_a_reveal_goes_on() {
     desk.press("esc");
     desk.hold(is_sign_in);
     let effects = desk.press("enter 2 enter");
-    let fresh = Request::SignIn(Prompt { fresh: true, ..Prompt::by(Way::DeviceCode) });
-    assert_eq!(asked(&effects), [&fresh], "no key is asked for");
+    let fresh = |way| Request::SignIn(Prompt { fresh: true, ..Prompt::by(way) });
+    assert_eq!(
+        asked(&effects),
+        [&fresh(Way::Browser)],
+        "no key is asked for, and a browser can be told to ask for a password"
+    );
+    assert_eq!(asked(&desk.press("b")), [&fresh(Way::DeviceCode)]);
     desk.progress(is_sign_in, Progress::DeviceCode(code()));
     assert_screen!(desk);
     desk.release();
