@@ -278,7 +278,7 @@ impl Desk {
         let connection = self.connection()?.clone();
         let mut session = self.session.lock().await;
         if session.is_none() {
-            let vault = if self.remembers { Vault::open(&connection).await } else { Vault::memory() };
+            let vault = if self.remembers { Vault::open(&connection, &self.profile).await } else { Vault::memory() };
             *session = Some(Session::new(self.http.clone(), connection, vault));
         }
         session.clone().ok_or_else(|| Failure::new(Kind::Failed, "There is no session."))

@@ -234,7 +234,7 @@ async fn a_session_survives_a_restart_in_the_systems_store_and_no_sign_out() {
     let server = service(3_600, |_, _| None).await;
     let vaulted = async || {
         let connection = session(&server).connection().clone();
-        let vault = Vault::open(&connection).await;
+        let vault = Vault::open(&connection, "default").await;
         assert!(matches!(vault, Vault::Os(_)));
         Session::new(test_tenant::http(), connection, vault)
     };
@@ -256,7 +256,7 @@ async fn a_session_survives_a_restart_in_the_systems_store_and_no_sign_out() {
 #[ignore = "needs a credential store that asks nobody: on Linux a D-Bus session with an unlocked keyring"]
 async fn the_systems_store_keeps_a_token_of_six_kilobytes_whole_and_nothing_of_it_after_a_shorter_one() {
     let server = service(3_600, |_, _| None).await;
-    let vault = Vault::open(session(&server).connection()).await;
+    let vault = Vault::open(session(&server).connection(), "default").await;
     assert!(matches!(vault, Vault::Os(_)));
     let token = |length: usize| SecretString::from("1.AXEA-_".chars().cycle().take(length).collect::<String>());
     for length in [6_000, 2_400, 7_201, 300] {
