@@ -126,6 +126,8 @@ pub struct SignedIn {
     pub lights: Lights,
     /// Whether the session outlives the program.
     pub remembered: bool,
+    /// Nobody was here for so long that a reveal wants a fresh sign-in.
+    pub locked: bool,
 }
 
 /// Somebody else than last time has signed in: the desk is theirs only once that is confirmed.

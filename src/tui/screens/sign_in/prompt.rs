@@ -66,7 +66,7 @@ fn why(model: &Model, session: &Session) -> String {
         }
         Why::Locked => {
             let after = age::short(model.setup.policy.lock_after);
-            format!("No key was pressed for {after}. Sign in before a key is read.")
+            format!("Nobody was at this desk for {after}. Sign in before a key is read.")
         }
     }
 }
