@@ -5,7 +5,10 @@
 
 mod out;
 
-use std::sync::Arc;
+use std::{
+    mem,
+    sync::{Arc, PoisonError},
+};
 
 use jiff::Timestamp;
 pub use out::sign_out;
@@ -74,8 +77,7 @@ fn allowed(desk: &Desk, way: Way) -> Result<(), Failure> {
 
 /// Whoever arrived under another name means it: the desk is theirs.
 pub async fn confirm(desk: &Desk) -> Result<SignedIn, Failure> {
-    let arriving = desk.arriving.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-    let Some(arriving) = arriving else {
+    let Some(arriving) = expect(desk, None) else {
         return Err(Failure::new(Kind::SignIn, "Nobody has signed in.").next("Sign in, then try again."));
     };
     take_seat(desk, arriving).await
@@ -83,10 +85,14 @@ pub async fn confirm(desk: &Desk) -> Result<SignedIn, Failure> {
 
 /// They do not: their session ends, here and in the vault. Whoever sat here before still does.
 pub async fn send_away(desk: &Desk) {
-    let arriving = desk.arriving.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-    if let Some(arriving) = arriving {
+    if let Some(arriving) = expect(desk, None) {
         arriving.session.sign_out().await;
     }
+}
+
+/// Who is waited for to confirm their name from now on; gives whoever was before.
+fn expect(desk: &Desk, arriving: Option<Arriving>) -> Option<Arriving> {
+    mem::replace(&mut *desk.arriving.lock().unwrap_or_else(PoisonError::into_inner), arriving)
 }
 
 /// Gets tokens for these ahead of need, asking nobody. What is refused shows in the lights.
@@ -114,9 +120,13 @@ async fn arrive(desk: &Desk, session: Session, fresh: bool, remembered: bool) ->
     let before = last_name(desk, &tenant).await?.filter(|before| before.id != technician.id);
     let arriving = Arriving { technician: technician.clone(), tenant, session, fresh, remembered };
     match before {
-        None => take_seat(desk, arriving).await.map(Arrival::Seated),
+        None => {
+            // Somebody who arrived before and never said that they mean it does not come back through a later question.
+            expect(desk, None);
+            take_seat(desk, arriving).await.map(Arrival::Seated)
+        }
         Some(before) => {
-            *desk.arriving.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(arriving);
+            expect(desk, Some(arriving));
             Ok(Arrival::Another(AnotherName { now: technician, before }))
         }
     }

@@ -44,11 +44,10 @@ pub fn lock(model: &mut Model) {
 
 /// Begins a sign-in: a code is asked for at once, or a page.
 pub fn begin(model: &mut Model, why: Why) {
-    let ways = &model.session.ways;
-    let way =
-        if why == Why::Locked || model.session.is_locked() { Way::to_unlock(ways) } else { ways.first().copied() };
-    model.session.why = why;
-    model.session.since = model.now;
+    let session = &mut model.session;
+    session.why = why;
+    session.since = model.now;
+    let way = if session.unlocks() { Way::to_unlock(&session.ways) } else { session.ways.first().copied() };
     ask(model, way.unwrap_or(Way::DeviceCode));
 }
 
@@ -57,7 +56,7 @@ fn ask(model: &mut Model, way: Way) {
         Why::Session(features) | Why::Consent(features) => features.clone(),
         Why::Locked => Vec::new(),
     };
-    let fresh = model.session.is_locked() || model.session.why == Why::Locked;
+    let fresh = model.session.unlocks();
     model.session.way = way;
     model.session.state = State::Starting;
     model.ask(Request::SignIn(Prompt { way, features, fresh }));

@@ -162,6 +162,11 @@ impl Session {
         self.attendance.is_some_and(|attendance| attendance.locks_at().is_none())
     }
 
+    /// What is asked of Entra is to open a locked desk: the page must ask for a password.
+    pub(super) fn unlocks(&self) -> bool {
+        self.is_locked() || self.why == Why::Locked
+    }
+
     /// When the desk locks by itself.
     pub fn locks_at(&self) -> Option<Deadline> {
         self.attendance.filter(|_| self.is_known()).and_then(|attendance| attendance.locks_at())
