@@ -9,7 +9,7 @@
 //! | [`http`] | one client: trust store, proxies, limits, retries, request ids, redaction | domain |
 //! | [`store`] | `ledger.db`, the truth, and `index.db`, which can be thrown away | domain |
 //! | [`clipboard`] | copy so that no history keeps it, and take it back | domain |
-//! | [`sign_in`] | device code, session, vault | http, domain |
+//! | [`sign_in`] | device code, browser, session, vault | http, domain |
 //! | [`graph`] | Microsoft Graph: a page, and one file a resource | `sign_in`, http, domain |
 //! | [`config`] | file, environment, flags; the policy; paths; logging | domain |
 //! | [`desk`] | the wiring: config, policy, clock, stores and clients become one [`desk::Desk`] | config, graph, `sign_in`, http, store, clipboard, domain |

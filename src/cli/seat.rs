@@ -83,7 +83,8 @@ async fn take(settings: &Settings, manner: Manner) -> Result<(Arc<Desk>, SignedI
         out::note(&sentence);
     }
     let remembered = match ops::sign_in::resume(&desk).await {
-        Err(failure) if failure.kind != Kind::SignIn => return Err(failure),
+        // Where the other way of signing in may work, a person may try it: what is remembered would be refused again and again.
+        Err(failure) if failure.kind != Kind::SignIn && failure.instead.is_none() => return Err(failure),
         other => other.ok().flatten(),
     };
     let signed_in = match remembered {

@@ -1,4 +1,4 @@
-//! Signing in, and staying signed in: device code, session, vault.
+//! Signing in, and staying signed in: device code, browser, session, vault.
 //!
 //! A [`Session`] is the one thing others hold. It begins signed out; [`Session::restore`] and [`Session::sign_in`] change that, and from
 //! then on [`Session::token`] gives a token for a [`Feature`](crate::domain::capability::Feature), renewed before it expires.

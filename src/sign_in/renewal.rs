@@ -239,9 +239,11 @@ impl Inner {
             state.waits_for_person |= state.refresh.is_some();
         }
         if refused.session_over {
-            self.state().refresh = None;
+            let over = self.state().refresh.take();
             self.state().remembered = false;
-            self.vault.forget().await;
+            if let Some(over) = over {
+                self.vault.forget_this(over).await;
+            }
         }
         self.remember_claims(&refused.error);
         if refused.error.is_about_consent() {

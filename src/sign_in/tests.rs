@@ -254,6 +254,29 @@ async fn a_session_survives_a_restart_in_the_systems_store_and_no_sign_out() {
 
 #[tokio::test]
 #[ignore = "needs a credential store that asks nobody: on Linux a D-Bus session with an unlocked keyring"]
+async fn a_session_that_ends_takes_no_newer_one_of_another_desk_along() {
+    let ended =
+        |n, request: &str| (n > 1 && request.contains("refresh_token=r1")).then(|| refusal("invalid_grant", 50_173));
+    let server = service(3_600, ended).await;
+    let desk = async || {
+        let connection = session(&server).connection().clone();
+        let vault = Vault::open(&connection, "default").await;
+        Session::new(test_tenant::http(), connection, vault)
+    };
+    let (first, second) = (desk().await, desk().await);
+    first.sign_in(&by_code(), |_| ()).await.unwrap();
+    // It renews: the store holds its r2 now, and the first desk still has r1.
+    assert!(second.restore().await.unwrap());
+    assert!(matches!(first.token(Feature::Reveal).await, Err(SignInError::Needed(_))));
+    let third = desk().await;
+    assert!(third.restore().await.unwrap());
+    // Now nobody else has replaced it, and it goes.
+    third.sign_out().await;
+    assert!(!desk().await.restore().await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs a credential store that asks nobody: on Linux a D-Bus session with an unlocked keyring"]
 async fn the_systems_store_keeps_a_token_of_six_kilobytes_whole_and_nothing_of_it_after_a_shorter_one() {
     let server = service(3_600, |_, _| None).await;
     let vault = Vault::open(session(&server).connection(), "default").await;

@@ -100,6 +100,17 @@ impl Vault {
         self.with_store(|name| forget_from(name, 0)).await;
     }
 
+    /// Forgets this token, which is good for nothing any more, and not one that another desk has put in its place.
+    pub(super) async fn forget_this(&self, over: SecretString) {
+        self.with_store(move |name| {
+            let is_another = join(|n| get(name, n)).is_some_and(|kept| *kept != over.expose_secret().as_bytes());
+            if !is_another {
+                forget_from(name, 0);
+            }
+        })
+        .await;
+    }
+
     /// Runs `work` with the entry's name, unless there is no store, or it did not answer once.
     async fn with_store<T: Send + 'static>(&self, work: impl FnOnce(&str) -> T + Send + 'static) -> Option<T> {
         let Self::Os(os) = self else { return None };
