@@ -95,8 +95,10 @@ fn setup(overrides: &Overrides) -> (Setup, bool) {
 
 /// An error's words, and the command that mends it.
 fn said(error: &ConfigError) -> (Option<String>, Option<String>) {
-    let mend = if let ConfigError::Untrusted { mend, .. } = error { Some(mend.clone()) } else { None };
-    (Some(error.to_string()), mend)
+    match error {
+        ConfigError::Policy { path, what, mend } => (Some(format!("{} {what}.", path.display())), Some(mend.clone())),
+        other => (Some(other.to_string()), None),
+    }
 }
 
 fn places(found: Result<Paths, ConfigError>) -> Places {
