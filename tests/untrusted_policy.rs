@@ -1,6 +1,7 @@
 //! The real program as an ordinary user, on a machine whose policy was laid down badly: it works for nobody, names what is wrong and what
 //! mends it, and ends with 3. Needs root, to lay down files and to give them a namespace in which `/etc` is the test's own.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
 use std::{
     fs,

@@ -8,9 +8,12 @@ use serde::Serialize;
 use super::out;
 use crate::{
     config::{ConfigError, Overrides, Paths, Settings, paths, policy},
-    domain::work::{
-        Failure, Kind,
-        doctor::{Check, FileSeen, Grade, NoConnection, Places, Report, Setup},
+    domain::{
+        policy::Policy,
+        work::{
+            Failure, Kind,
+            doctor::{Check, FileSeen, Grade, NoConnection, Places, Report, Setup},
+        },
     },
     ops, runtime,
 };
@@ -79,7 +82,13 @@ fn setup(overrides: &Overrides) -> (Setup, bool) {
     let (policy_refused, policy_mend) = policy_alone.as_ref().err().map_or((None, None), said);
     let setup = Setup {
         config: FileSeen { is_there: config.exists(), path: config, refused, mend },
-        digest: settings.as_ref().ok().map(|settings| settings.policy.digest()),
+        // Where the settings cannot be read, the machine's policy can still be told.
+        digest: settings
+            .as_ref()
+            .map(|settings| &settings.policy)
+            .or(policy_alone.as_ref().map(|alone| &alone.policy))
+            .ok()
+            .map(Policy::digest),
         policy: FileSeen { is_there: machine.exists(), path: machine, refused: policy_refused, mend: policy_mend },
         profile: settings.as_ref().ok().filter(|settings| settings.profiles.len() > 1).map(|s| s.profile.clone()),
         connection: match &settings {

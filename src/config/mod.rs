@@ -40,6 +40,8 @@ pub enum ConfigError {
     /// `place` is the policy's line and file.
     #[error("The {what} {wanted} is not allowed by the policy ({place}): {allowed} is.")]
     Pinned { what: &'static str, wanted: String, allowed: String, place: String },
+    #[error("Sign-in and Graph addresses: {0}.")]
+    Hosts(crate::domain::connection::ConnectionError),
     #[error("[profile.{name}]: {source}")]
     ProfileHosts { name: String, source: crate::domain::connection::ConnectionError },
     #[error("No profile is called {name}. Known: {known}.", name = crate::domain::foreign::printable(.name))]
