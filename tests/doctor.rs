@@ -156,7 +156,7 @@ fn without_dns_each_host_says_so_and_the_whole_takes_seconds() {
         assert_check(&report, id, "fix", "is not known here (DNS)");
     }
     assert_check(&report, "connect.graph", "not-checked", "no address");
-    assert_check(&report, "discovery", "fix", "cannot be reached");
+    assert_check(&report, "discovery", "not-checked", "was not reached");
     assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
 }
 
@@ -179,6 +179,8 @@ fn a_broken_configuration_is_a_line_with_the_place_of_the_mistake() {
     assert_check(&report, "config.file", "fix", "line 2");
     assert_check(&report, "state.folder", "well", "");
     assert_check(&report, "discovery", "not-checked", "settings cannot be read");
+    // One broken file hides no other.
+    assert_check(&report, "policy", "well", "in force");
 }
 
 #[test]
