@@ -116,8 +116,3 @@ fn assert_bounded(tenant: &Running, most: u64) {
     let flooded = tenant.tenant().log().iter().map(|entry| entry.flooded).max().unwrap();
     assert!(flooded > 0 && flooded < most + FLOOD / 8, "{flooded} bytes");
 }
-
-/// Key requests that the tenant carried out.
-fn key_requests_served(tenant: &Running) -> usize {
-    common::key_requests(tenant).iter().filter(|entry| entry.served).count()
-}
