@@ -1,4 +1,4 @@
-//! Where keydesk's files live: XDG on Linux, Apple's folders on macOS, `AppData` on Windows; all below one folder with `KEYDESK_HOME`.
+//! Where keydesk's files live: XDG on Linux and macOS, `AppData` on Windows; all below one folder with `KEYDESK_HOME`.
 
 use std::path::{Path, PathBuf};
 

@@ -158,7 +158,7 @@ impl Profiles {
             authority: authority.or_else(|| lines.authority.clone().map(|host| host.0)),
             graph: graph.or_else(|| lines.graph.clone().filter(|_| !brings_graph).map(|host| host.0)),
         };
-        let (authority, graph) = hosts.resolve().map_err(|source| ConfigError::Connection { name: "hosts", source })?;
+        let (authority, graph) = hosts.resolve().map_err(ConfigError::Hosts)?;
         let is_whole = !tenant.is_empty() && !client_id.is_empty();
         Ok(Chosen {
             name: DEFAULT.into(),

@@ -83,6 +83,11 @@ fn mend(path: &Path, kind: Kind) -> String {
     )
 }
 
+/// What lets ordinary accounts read there.
+pub(super) fn let_read(path: &Path) -> String {
+    format!("icacls \"{}\" /grant *S-1-5-32-545:RX", path.display())
+}
+
 /// Where the machine keeps what belongs to no user, as the registry's part for administrators tells it: the variable of the same name is the
 /// user's to set.
 pub(in crate::config) fn program_data() -> PathBuf {
@@ -109,6 +114,14 @@ mod tests {
         let opened = File::open(&path).unwrap();
         assert!(matches!(check(&path, &opened, Kind::File), Err(Distrust::Weak { .. })));
         assert!(read(&path).is_err());
+    }
+
+    /// So `.ci/run` has a machine without a policy under wine, where every drive belongs to its user.
+    #[test]
+    fn on_a_drive_that_is_not_there_is_no_policy_and_nothing_to_refuse() {
+        let drives = ('D'..='Z').rev().map(|letter| PathBuf::from(format!(r"{letter}:\")));
+        let nowhere = drives.into_iter().find(|drive| !drive.exists()).unwrap();
+        assert_eq!(read(&nowhere.join(r"ProgramData\keydesk\policy.toml")).unwrap(), None);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn begin(model: &mut Model, why: Why) {
     let session = &mut model.session;
     session.why = why;
     session.since = model.now;
-    let way = if session.unlocks() { Way::to_unlock(&session.ways) } else { session.ways.first().copied() };
+    let way = if session.wants_fresh() { Way::to_unlock(&session.ways) } else { session.ways.first().copied() };
     ask(model, way.unwrap_or(Way::DeviceCode));
 }
 
@@ -56,7 +56,7 @@ fn ask(model: &mut Model, way: Way) {
         Why::Session(features) | Why::Consent(features) => features.clone(),
         Why::Locked => Vec::new(),
     };
-    let fresh = model.session.unlocks();
+    let fresh = model.session.wants_fresh();
     model.session.way = way;
     model.session.state = State::Starting;
     model.ask(Request::SignIn(Prompt { way, features, fresh }));

@@ -162,8 +162,8 @@ impl Session {
         self.attendance.is_some_and(|attendance| attendance.locks_at().is_none())
     }
 
-    /// What is asked of Entra is to open a locked desk: the page must ask for a password.
-    pub(super) fn unlocks(&self) -> bool {
+    /// Whether a prompt has to have Entra ask for credentials again: it is to open a locked desk.
+    pub(super) fn wants_fresh(&self) -> bool {
         self.is_locked() || self.why == Why::Locked
     }
 
