@@ -13,6 +13,7 @@ use crate::{
         work::{
             Failure, Kind,
             doctor::{Check, FileSeen, Grade, NoConnection, Places, Report, Setup},
+            profiles::DEFAULT,
         },
     },
     ops, runtime,
@@ -90,7 +91,8 @@ fn setup(overrides: &Overrides) -> (Setup, bool) {
             .ok()
             .map(Policy::digest),
         policy: FileSeen { is_there: machine.exists(), path: machine, refused: policy_refused, mend: policy_mend },
-        profile: settings.as_ref().ok().filter(|settings| settings.profiles.len() > 1).map(|s| s.profile.clone()),
+        profile: settings.as_ref().map_or_else(|_| DEFAULT.to_owned(), |settings| settings.profile.clone()),
+        has_several_profiles: settings.as_ref().is_ok_and(|settings| settings.profiles.len() > 1),
         connection: match &settings {
             Ok(settings) => settings.connection.clone().ok_or(NoConnection::NoTenant),
             Err(_) => Err(NoConnection::Unreadable),

@@ -9,7 +9,7 @@ mod trust;
 mod written;
 
 pub use paths::Paths;
-pub use profile::{DEFAULT as DEFAULT_PROFILE, Profile};
+pub use profile::Profile;
 pub use settings::{Overrides, Settings};
 
 use std::path::{Path, PathBuf};

@@ -12,11 +12,8 @@ use super::{
 };
 use crate::domain::{
     connection::{Cloud, Connection, ConnectionError, read_host},
-    work::sign_in::Ways,
+    work::{profiles::DEFAULT, sign_in::Ways},
 };
-
-/// The profile of the lines above all tables.
-pub const DEFAULT: &str = "default";
 
 /// A tenant that can be switched to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -56,10 +56,22 @@ fn short() -> Limits {
     }
 }
 
+/// The same for `trouble`: megabytes take a busy machine longer than that, and it is their size that is to end them.
+fn patience_with(trouble: &Value) -> Limits {
+    if trouble["kind"] == "flood" {
+        return Limits { whole: Duration::from_secs(10), patience: Duration::from_secs(12), ..short() };
+    }
+    short()
+}
+
 /// A desk with short patience, signed in, its index filled, in front of a friendly network.
 async fn desk(tenant: &Running, home: &Path) -> Arc<Desk> {
+    desk_within(short(), tenant, home).await
+}
+
+async fn desk_within(limits: Limits, tenant: &Running, home: &Path) -> Arc<Desk> {
     let mut desk = Desk::open(&settings(tenant, home, QUICK), Clock::system()).unwrap();
-    desk.http = Http::new(short());
+    desk.http = Http::new(limits);
     ops::calls::catch_up(&desk).await.unwrap();
     crate::common::sign_in(&desk).await.unwrap();
     ops::sync_index::sync_index(&desk, &Asking::quietly()).await.unwrap();
@@ -115,9 +127,4 @@ async fn debt_of(desk: &Desk, key: KeyId) -> Option<Debt> {
 fn assert_bounded(tenant: &Running, most: u64) {
     let flooded = tenant.tenant().log().iter().map(|entry| entry.flooded).max().unwrap();
     assert!(flooded > 0 && flooded < most + FLOOD / 8, "{flooded} bytes");
-}
-
-/// Key requests that the tenant carried out.
-fn key_requests_served(tenant: &Running) -> usize {
-    common::key_requests(tenant).iter().filter(|entry| entry.served).count()
 }

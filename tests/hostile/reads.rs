@@ -110,7 +110,7 @@ async fn a_read_ends_in_a_sentence_under(
     #[values(Reading::Card, Reading::Listing)] reading: Reading,
 ) {
     let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
-    let desk = desk(&tenant, home.path()).await;
+    let desk = desk_within(patience_with(&trouble), &tenant, home.path()).await;
     let call = verified_call(&desk, PREFIX).await;
     let floods = trouble["kind"] == "flood";
     let is_link = words.contains("another host");

@@ -47,7 +47,7 @@ use Ending::{Refused, Shown, Uncertain};
 #[tokio::test]
 async fn a_reveal_under(#[case] trouble: Value, #[case] ending: Ending) {
     let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
-    let desk = desk(&tenant, home.path()).await;
+    let desk = desk_within(patience_with(&trouble), &tenant, home.path()).await;
     let call = verified_call(&desk, PREFIX).await;
     let counts = trouble["kind"] == "flood";
     hurt(&tenant, REVEAL, trouble);

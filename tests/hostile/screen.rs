@@ -2,18 +2,18 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use keydesk::store::Ledger;
+use keydesk::{simulation::Running, store::Ledger};
 use rstest::rstest;
 use serde_json::Value;
 
 use super::{
     ALL_KEYS, KEYS_OF_DEVICE, REVEAL,
     common::{
-        Served,
+        Served, key_requests,
         pty::{BEAT, Term, keydesk, to_the_question},
         serve,
     },
-    hurt, key_requests_served,
+    hurt,
     troubles::{self, *},
 };
 
@@ -42,6 +42,11 @@ fn wait_for_words(term: &Term, said: &str) {
         assert!(std::time::Instant::now() < deadline, "{said:?} never came; the screen is:\n{}", term.screen());
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Key requests that the tenant carried out.
+fn key_requests_served(tenant: &Running) -> usize {
+    key_requests(tenant).iter().filter(|entry| entry.served).count()
 }
 
 /// Goes on with Enter, through the ticket and the reason that stand there, until the digits are shown.

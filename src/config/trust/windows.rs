@@ -120,6 +120,14 @@ mod tests {
         assert!(read(&path).is_err());
     }
 
+    /// So `.ci/run` has a machine without a policy under wine, where every drive belongs to its user.
+    #[test]
+    fn on_a_drive_that_is_not_there_is_no_policy_and_nothing_to_refuse() {
+        let drives = ('D'..='Z').rev().map(|letter| PathBuf::from(format!(r"{letter}:\")));
+        let nowhere = drives.into_iter().find(|drive| !drive.exists()).unwrap();
+        assert_eq!(read(&nowhere.join(r"ProgramData\keydesk\policy.toml")).unwrap(), None);
+    }
+
     #[test]
     fn no_variable_tells_where_the_policy_lies() {
         let path = program_data();

@@ -121,7 +121,7 @@ fn whole(ledger: &Ledger) -> Finding {
 fn tried(ledger: &Ledger) -> Result<(), StoreError> {
     const TAKEN_BACK: &str = "taken back";
     let written = ledger.write(Timestamp::now(), &nobody(), |pen| {
-        pen.append(None, &Event::SignedIn)?;
+        pen.append(None, &Event::SignedIn { resumed: true })?;
         Err::<(), _>(TxError::Conflict(TAKEN_BACK.into()))
     });
     match written {
@@ -161,7 +161,7 @@ fn unusable(error: &StoreError) -> Finding {
 fn last_sign_in(ledger: &Ledger) -> Finding {
     let mut last = None;
     let read = ledger.walk(1, |row| {
-        if matches!(row.event, Event::SignedIn) {
+        if matches!(row.event, Event::SignedIn { .. }) {
             last = row.stamp.technician.map(|technician| (technician, row.at));
         }
         true
@@ -184,7 +184,7 @@ fn index(state: &Path) -> Finding {
     }
     let mut words = Vec::new();
     for path in files {
-        match Index::open(&path).and_then(|index| index.listing()) {
+        match Index::open_as_it_is(&path).and_then(|index| index.listing()) {
             Ok(listing) => words.push(format!(
                 "{} on {}, {}",
                 age::count(listing.keys, "key"),

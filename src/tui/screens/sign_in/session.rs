@@ -29,8 +29,6 @@ pub struct Session {
     /// Since when the prompt stands there.
     pub(super) since: Moment,
     pub(super) signed_out: bool,
-    /// The prompt has Entra ask for credentials again: what comes of it opens a locked desk.
-    pub(super) fresh: bool,
     /// `None` before anybody was there.
     pub(super) attendance: Option<Attendance>,
     /// What the technician put off when it was to be asked for.
@@ -87,7 +85,6 @@ impl Session {
             ways,
             since: setup.now,
             signed_out: true,
-            fresh: false,
             attendance: None,
             put_off: Vec::new(),
             after: Vec::new(),
