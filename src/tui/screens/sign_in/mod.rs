@@ -57,7 +57,7 @@ fn ask(model: &mut Model, way: Way) {
         Why::Session(features) | Why::Consent(features) => features.clone(),
         Why::Locked => Vec::new(),
     };
-    let fresh = model.session.is_locked() || model.session.why == Why::Locked;
+    let fresh = model.session.wants_fresh();
     model.session.way = way;
     model.session.state = State::Starting;
     model.ask(Request::SignIn(Prompt { way, features, fresh }));

@@ -34,7 +34,7 @@ fn lines(model: &Model, session: &Session) -> Vec<String> {
         State::Code { code, .. } => {
             lines.push(format!("{} at {}, {left} left", printable(&code.user_code), spoken_address(&code.address)));
             // No code can have Entra ask again; whether it did is looked at where the answer tells.
-            let unasked = if session.fresh { " No password asked? Sign out there first." } else { "" };
+            let unasked = if session.wants_fresh() { " No password asked? Sign out there first." } else { "" };
             lines.push(format!("Approve only this code.{unasked}"));
         }
         State::Page { shut: None, .. } => {

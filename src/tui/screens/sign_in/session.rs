@@ -162,6 +162,11 @@ impl Session {
         self.attendance.is_some_and(|attendance| attendance.locks_at().is_none())
     }
 
+    /// Whether a prompt has to have Entra ask for credentials again: it is to open a locked desk.
+    pub(super) fn wants_fresh(&self) -> bool {
+        self.is_locked() || self.why == Why::Locked
+    }
+
     /// When the desk locks by itself.
     pub fn locks_at(&self) -> Option<Deadline> {
         self.attendance.filter(|_| self.is_known()).and_then(|attendance| attendance.locks_at())
