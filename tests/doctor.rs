@@ -177,6 +177,18 @@ fn a_broken_configuration_is_a_line_with_the_place_of_the_mistake() {
 }
 
 #[test]
+fn what_the_policy_does_not_allow_is_told_and_no_session_is_taken_up_for_it() {
+    let (served, home) = (serve(), tempdir().unwrap());
+    fs::write(home.path().join("config.toml"), "[policy.pins]\ntenants = [\"elsewhere.example\"]\n").unwrap();
+    let report = report(&mut doctor_of(home.path(), &served), 1);
+    assert_check(&report, "config.file", "fix", "is not allowed by the policy (pins.tenants");
+    assert_check(&report, "policy", "well", "in force");
+    for id in ["session", "light.list", "light.reveal"] {
+        assert_check(&report, id, "not-checked", "no session is taken up");
+    }
+}
+
+#[test]
 fn a_state_folder_that_cannot_be_made_and_a_ledger_that_is_none_are_lines() {
     let home = tempdir().unwrap();
     let file = home.path().join("file");

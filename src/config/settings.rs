@@ -111,6 +111,10 @@ impl File {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
+                let said = "it is not written in UTF-8, as Windows PowerShell's > does; save it as UTF-8".into();
+                return Err(ConfigError::Value { path: path.into(), said });
+            }
             Err(source) => return Err(ConfigError::Read { path: path.into(), source }),
         };
         toml::from_str(&text).map_err(|error| ConfigError::syntax(path, &error))
@@ -258,6 +262,17 @@ mod tests {
     fn a_typo_in_the_file_is_named_with_its_line() {
         let said = load("tenant = \"a\"\nclinet_id = \"b\"", &Overrides::default()).unwrap_err().to_string();
         assert!(said.contains("line 2") && said.contains("clinet_id"), "{said}");
+    }
+
+    #[test]
+    fn a_file_as_windows_writes_it_is_read_or_told_how_to_save() {
+        let marked = load("\u{feff}tenant = \"a\"\r\nclient_id = \"b\"\r\n", &Overrides::default()).unwrap();
+        assert_eq!(marked.connection().unwrap().tenant, "a");
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("config.toml"), b"\xff\xfet\0").unwrap();
+        let read = Settings::load_alone(&Paths::find(Some(home.path())).unwrap(), &Overrides::default());
+        let said = read.unwrap_err().to_string();
+        assert!(said.contains("config.toml: it is not written in UTF-8"), "{said}");
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! Owners and access lists, from the drive down. Windows tells them in one line of text, which [`super::sddl`] judges.
 //!
-//! The crate that asks Windows is small and wraps winapi; only two of its functions are used, both without pointers of ours.
+//! The crate that asks Windows, `windows-permissions`, is small and no longer tended. It stays because nothing better is to be had without
+//! `unsafe`, which this package forbids: `windows` and `windows-sys` need it, and `windows-acl`, no better kept, asks by name where the open
+//! handle has to be asked. Of it two functions are used, each a few lines around one call that Windows has had unchanged for decades,
+//! without pointers of ours; what they answer is text, and what is not understood of that is refused. Should the crate ever go, those two
+//! calls are all there is to replace.
 
 use std::{
     fs::{File, OpenOptions},

@@ -134,7 +134,7 @@ impl Policy {
     }
 
     /// Nothing is allowed yet; every line is set before a policy leaves this file.
-    fn blank() -> Self {
+    pub(super) fn blank() -> Self {
         Self {
             ticket: TicketRule::blank(),
             ticket_check: Vec::new(),

@@ -205,26 +205,9 @@ mod tests {
     fn policy(claims_required: usize) -> Policy {
         Policy {
             ticket: TicketRule::new("INC[0-9]{7}", "INC", "INC0048213").unwrap(),
-            ticket_check: Vec::new(),
-            reasons: Vec::new(),
-            methods: Vec::new(),
             claims_required,
-            per_hour: 1,
-            per_day: 1,
-            conceal_after: Duration::ZERO,
-            drop_after: Duration::ZERO,
-            rotation_delay: Duration::ZERO,
-            uncertain_pause: Duration::ZERO,
-            watch_first: Duration::ZERO,
-            watch_longest: Duration::ZERO,
-            lock_after: Duration::ZERO,
-            index_expires: Duration::ZERO,
-            mask_facts: true,
-            print: Allowance::Never,
-            copy: Allowance::Always,
-            pins: Pins::default(),
             ways: vec![Way::DeviceCode],
-            closes: Proof::NewKeySeen,
+            ..Policy::blank()
         }
     }
 

@@ -281,17 +281,21 @@ impl<T: Listed> Rule<Vec<T>> for Among {
     }
 
     fn tighten(place: &mut Vec<T>, value: &Value) -> Result<(), String> {
-        let kept: Vec<T> = Vec::read(value)?;
-        place.retain(|known| kept.iter().any(|one| one.is(known)));
-        if place.is_empty() {
-            return Err("none of the organisation's is left; leave at least one".into());
-        }
-        Ok(())
+        keep(place, &Vec::read(value)?)
     }
 
     fn show(place: &Vec<T>) -> Value {
         place.write()
     }
+}
+
+/// Of a list those that `wanted` names too.
+fn keep<T: Listed>(list: &mut Vec<T>, wanted: &[T]) -> Result<(), String> {
+    list.retain(|known| wanted.iter().any(|one| one.is(known)));
+    if list.is_empty() {
+        return Err("none of the organisation's is left; leave at least one".into());
+    }
+    Ok(())
 }
 
 /// What alone may be used; an empty list pins nothing.
@@ -309,13 +313,10 @@ impl<T: Listed> Rule<Vec<T>> for Pinned {
 
     fn tighten(place: &mut Vec<T>, value: &Value) -> Result<(), String> {
         let kept: Vec<T> = Vec::read(value)?;
-        if place.is_empty() {
-            *place = kept;
-        } else if !kept.is_empty() {
-            place.retain(|known| kept.iter().any(|one| one.is(known)));
-            if place.is_empty() {
-                return Err("none of the organisation's is left; leave at least one".into());
-            }
+        match (place.is_empty(), kept.is_empty()) {
+            (true, _) => *place = kept,
+            (false, true) => {}
+            (false, false) => keep(place, &kept)?,
         }
         Ok(())
     }

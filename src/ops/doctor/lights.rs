@@ -29,6 +29,10 @@ const LIGHTS: [(&str, &str); 4] = [
 const TOGETHER: Duration = LIMIT.saturating_mul(2);
 
 pub(super) async fn examine(setup: &Setup) -> Vec<Check> {
+    // Hosts can be looked at without the policy's leave; a session cannot be used without it.
+    if setup.policy.refused.is_some() || setup.config.refused.is_some() {
+        return without(Finding::not_checked("Settings or policy are refused, so no session is taken up."));
+    }
     match &setup.connection {
         Ok(connection) => match tokio::time::timeout(TOGETHER, of(connection, setup)).await {
             Ok(checks) => checks,
