@@ -76,6 +76,17 @@ impl Seat {
     }
 }
 
+/// How somebody came to the seat, which decides whether a locked desk opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// Entra has just asked for their credentials: the desk opens.
+    Fresh,
+    /// Through a prompt that may have asked for nothing: a desk that has locked stays locked.
+    Prompted,
+    /// With the remembered session. `last`: when they last proved to be here.
+    Resumed { last: Option<Timestamp> },
+}
+
 /// Somebody who signed in under another name than last time, and has not confirmed it: nothing is theirs yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Arriving {
@@ -240,14 +251,19 @@ impl Desk {
         })
     }
 
-    /// Takes the seat after a sign-in. `fresh`: Entra has just asked for their credentials, which opens a locked desk.
-    pub fn sit(&self, seat: Seat, fresh: bool) {
+    /// Takes the seat.
+    pub fn sit(&self, seat: Seat, came: Came) {
         *self.seat.write().unwrap_or_else(PoisonError::into_inner) = Some(seat);
+        let (now, after) = (self.clock.moment(), self.policy.lock_after);
         let mut attendance = self.attendance.lock().unwrap_or_else(PoisonError::into_inner);
-        match attendance.as_mut() {
-            Some(attendance) if !fresh => attendance.touch(self.clock.moment()),
-            _ => *attendance = Some(Attendance::begin(self.clock.moment(), self.policy.lock_after)),
-        }
+        *attendance = Some(match (*attendance, came) {
+            (_, Came::Fresh) | (None, Came::Prompted) => Attendance::begin(now, after),
+            (None, Came::Resumed { last }) => Attendance::resume(now, after, last),
+            (Some(mut known), Came::Prompted | Came::Resumed { .. }) => {
+                known.touch(now);
+                known
+            }
+        });
     }
 
     /// Leaves the seat empty. A locked desk stays locked.
@@ -278,7 +294,7 @@ impl Desk {
         let connection = self.connection()?.clone();
         let mut session = self.session.lock().await;
         if session.is_none() {
-            let vault = if self.remembers { Vault::open(&connection).await } else { Vault::memory() };
+            let vault = if self.remembers { Vault::open(&connection, &self.profile).await } else { Vault::memory() };
             *session = Some(Session::new(self.http.clone(), connection, vault));
         }
         session.clone().ok_or_else(|| Failure::new(Kind::Failed, "There is no session."))

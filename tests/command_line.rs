@@ -8,7 +8,7 @@ use std::path::Path;
 use assert_cmd::Command;
 #[cfg(unix)]
 use common::pty::{Term, keydesk as in_terminal};
-use common::{Served, TICKET, environment, serve};
+use common::{Served, TICKET, environment, key_requests, serve};
 #[cfg(unix)]
 use rustix::process::Signal;
 use serde_json::Value;
@@ -74,6 +74,35 @@ fn a_call_can_be_done_from_the_command_line() {
     let served_row = rows.lines().position(|row| row.contains("\"served\"")).unwrap();
     assert!(intended < served_row);
     assert!(!rows.contains(&expected[..13]));
+}
+
+#[cfg(target_os = "linux")]
+#[ignore = "needs a Secret Service"]
+#[test]
+fn a_program_started_anew_with_a_remembered_session_reads_no_key_once_the_desk_has_locked() {
+    let (served, home) = (serve(), tempfile::tempdir().unwrap());
+    let run = || {
+        let mut command = keydesk(home.path(), Some(&served));
+        let of_the_store = |name: &'static str| std::env::var_os(name).map(|value| (name, value));
+        command.envs(["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"].into_iter().filter_map(of_the_store));
+        command
+    };
+    let reveal = |run: &dyn Fn() -> Command| {
+        let mut command = run();
+        command.args(REVEAL).args(CLAIM).args(["--print", "--no-input"]);
+        command
+    };
+    assert_eq!(json(run().args(["sign-in", "--json"]))["remembered"], true);
+    reveal(&run).assert().success();
+
+    std::fs::write(home.path().join("config.toml"), "[policy.timers]\nlock = \"1s\"\n").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1_200));
+    // To look is no presence, however often.
+    run().args(["find", "4F2B91C0", "--no-input"]).assert().success();
+    let said = stderr(&mut reveal(&run), 3);
+    assert!(said.contains("before the next key, sign in again"), "{said}");
+    assert_eq!(key_requests(&served.running).len(), 1);
+    run().arg("sign-out").assert().success();
 }
 
 #[cfg(unix)]

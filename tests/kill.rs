@@ -21,14 +21,14 @@ use common::{
 };
 use jiff::Timestamp;
 use keydesk::{
-    config::{DEFAULT_PROFILE, Paths, Settings, policy, settings::Screen},
+    config::{Paths, Settings, policy, settings::Screen},
     desk::{Clock, Desk},
     domain::{
         call::DisclosureId,
         connection::{Connection, read_host},
         debt::{DebtId, DebtState, RotationId, Target},
         event::{Event, Row},
-        work::sign_in::Ways,
+        work::{profiles, sign_in::Ways},
     },
     ops,
     store::Ledger,
@@ -341,7 +341,7 @@ impl Tenant {
     async fn desk(&self, home: &Path) -> Arc<Desk> {
         let settings = Settings {
             paths: Paths::find(Some(home)).unwrap(),
-            profile: DEFAULT_PROFILE.into(),
+            profile: profiles::DEFAULT.into(),
             profiles: Vec::new(),
             ways: Ways::Ask,
             connection: Some(Connection {

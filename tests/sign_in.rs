@@ -158,14 +158,16 @@ async fn an_unlocking_prompt_asks_for_the_known_technicians_credentials_and_more
         approved(page)
     };
     let prompt = Prompt { way: Way::Browser, features: vec![Feature::Reveal, Feature::Audit], fresh: true };
-    by_browser(&session, prompt, act).await.unwrap();
+    let brought = session.successor();
+    by_browser(&brought, prompt, act).await.unwrap();
     let page = pages.recv().await.unwrap();
     assert_eq!(field(&page, "prompt").as_deref(), Some("login"));
     assert_eq!(field(&page, "max_age").as_deref(), Some("0"));
     assert_eq!(field(&page, "login_hint").as_deref(), Some(DANA));
+    assert!(field(&page, "claims").unwrap().contains(r#""auth_time":{"essential":true}"#));
     assert!(field(&page, "scope").unwrap().contains("AuditLog.Read.All"));
     // Granted together: no light is left to ask for.
-    let lights = session.lights();
+    let lights = brought.lights();
     assert!(matches!((lights.of(Feature::Reveal), lights.of(Feature::Audit)), (Light::Unknown, Light::Unknown)));
 }
 

@@ -107,21 +107,64 @@ fn word(from: &Source) -> &'static str {
 }
 
 fn print(effective: &Effective) -> Result<(), Failure> {
-    let from = |from: &Source| from.file().map_or_else(|| "shipped".to_owned(), |file| file.display().to_string());
-    let rows = effective.lines.iter().map(|entry| vec![entry.line.name.into(), from(&entry.from), brief(&entry.value)]);
-    out::table(&["line", "from", "value"], &rows.collect::<Vec<_>>())?;
+    let mut rows = Vec::new();
+    for entry in &effective.lines {
+        let mut first = [entry.line.name, word(&entry.from)];
+        for part in broken(&brief(&entry.value)) {
+            rows.push(first.iter().map(ToString::to_string).chain([part]).collect());
+            first = ["", ""];
+        }
+    }
+    out::table(&["line", "from", "value"], &rows)?;
     for entry in &effective.lines {
         if let Some(ignored) = &entry.ignored {
             let what = format!("{} = {}", entry.line.name, brief(ignored));
             out::line(&format!("ignored, for it is looser: {what}"))?;
         }
     }
+    let mut told: Vec<&Source> = Vec::new();
+    for from in effective.lines.iter().map(|entry| &entry.from) {
+        if let Some(file) = from.file().filter(|_| !told.contains(&from)) {
+            out::line(&format!("{} is {}", word(from), file.display()))?;
+            told.push(from);
+        }
+    }
     out::line(&format!("digest {}, as in every ledger row", effective.policy.digest()))
 }
 
-/// One line of a terminal: of a list of tables, the ids.
+/// A list in lines that fit beside two columns in a terminal of 80, broken after commas alone: what is no list is told whole.
+fn broken(list: &str) -> Vec<String> {
+    const WIDTH: usize = 45;
+    let mut lines = vec![String::new()];
+    for part in list.split_inclusive(", ") {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() || line.chars().count() + part.trim_end().chars().count() <= WIDTH => {
+                line.push_str(part);
+            }
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    lines
+}
+
+/// What is said of a value: of a list of tables, the ids.
 fn brief(value: &Value) -> String {
     let list = value.as_array().filter(|list| list.iter().any(Value::is_table));
     let ids = list.map(|list| list.iter().filter_map(|one| one.get("id")?.as_str()).collect::<Vec<_>>().join(", "));
     printable(&ids.unwrap_or_else(|| value.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_goes_on_below_and_loses_nothing() {
+        let list = "firmware, windows-update, dock, mainboard, pin-forgotten, wrong-pin, drive-moved, unknown";
+        let lines = broken(list);
+        assert_eq!(lines.len(), 3);
+        assert!(lines.iter().all(|line| line.trim_end().len() <= 45), "{lines:?}");
+        assert_eq!(lines.concat(), list);
+        assert_eq!(broken(""), [""]);
+    }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::seat;
 use crate::{
-    config::{DEFAULT_PROFILE, Overrides, Settings},
+    config::{Overrides, Settings},
     desk::Desk,
-    domain::work::{Failure, Kind},
+    domain::work::{Failure, Kind, profiles::DEFAULT},
     runtime::{self, Ended, RunError},
 };
 
@@ -28,7 +28,7 @@ pub(super) async fn run(settings: Settings, overrides: &Overrides) -> Result<(),
 /// The same flags at another profile. What they say of a connection they say of the one above all tables.
 fn at(overrides: &Overrides, profile: String) -> Overrides {
     let mut there = overrides.clone();
-    if profile != DEFAULT_PROFILE {
+    if profile != DEFAULT {
         for flag in [&mut there.tenant, &mut there.client_id, &mut there.authority, &mut there.graph] {
             *flag = None;
         }

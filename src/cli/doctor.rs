@@ -8,9 +8,13 @@ use serde::Serialize;
 use super::out;
 use crate::{
     config::{ConfigError, Overrides, Paths, Settings, paths, policy},
-    domain::work::{
-        Failure, Kind,
-        doctor::{Check, FileSeen, Grade, NoConnection, Places, Report, Setup},
+    domain::{
+        policy::Policy,
+        work::{
+            Failure, Kind,
+            doctor::{Check, FileSeen, Grade, NoConnection, Places, Report, Setup},
+            profiles::DEFAULT,
+        },
     },
     ops, runtime,
 };
@@ -79,9 +83,16 @@ fn setup(overrides: &Overrides) -> (Setup, bool) {
     let (policy_refused, policy_mend) = policy_alone.as_ref().err().map_or((None, None), said);
     let setup = Setup {
         config: FileSeen { is_there: config.exists(), path: config, refused, mend },
-        digest: settings.as_ref().ok().map(|settings| settings.policy.digest()),
+        // Where the settings cannot be read, the machine's policy can still be told.
+        digest: settings
+            .as_ref()
+            .map(|settings| &settings.policy)
+            .or(policy_alone.as_ref().map(|alone| &alone.policy))
+            .ok()
+            .map(Policy::digest),
         policy: FileSeen { is_there: machine.exists(), path: machine, refused: policy_refused, mend: policy_mend },
-        profile: settings.as_ref().ok().filter(|settings| settings.profiles.len() > 1).map(|s| s.profile.clone()),
+        profile: settings.as_ref().map_or_else(|_| DEFAULT.to_owned(), |settings| settings.profile.clone()),
+        has_several_profiles: settings.as_ref().is_ok_and(|settings| settings.profiles.len() > 1),
         connection: match &settings {
             Ok(settings) => settings.connection.clone().ok_or(NoConnection::NoTenant),
             Err(_) => Err(NoConnection::Unreadable),
@@ -95,8 +106,10 @@ fn setup(overrides: &Overrides) -> (Setup, bool) {
 
 /// An error's words, and the command that mends it.
 fn said(error: &ConfigError) -> (Option<String>, Option<String>) {
-    let mend = if let ConfigError::Untrusted { mend, .. } = error { Some(mend.clone()) } else { None };
-    (Some(error.to_string()), mend)
+    match error {
+        ConfigError::Policy { path, what, mend } => (Some(format!("{} {what}.", path.display())), Some(mend.clone())),
+        other => (Some(other.to_string()), None),
+    }
 }
 
 fn places(found: Result<Paths, ConfigError>) -> Places {

@@ -92,14 +92,16 @@ impl std::str::FromStr for Said {
 impl Reveal {
     pub(super) async fn run(self, settings: &Settings, no_input: bool) -> Result<(), Failure> {
         self.check(settings)?;
-        seat::at(settings, Manner::usual(no_input), async |desk, _| self.reveal(desk).await).await
+        let manner = Manner::usual(no_input);
+        seat::at(settings, manner.clone(), async |desk, _| self.reveal(desk, manner).await).await
     }
 
-    async fn reveal(&self, desk: &Desk) -> Result<(), Failure> {
+    async fn reveal(&self, desk: &Desk, manner: Manner) -> Result<(), Failure> {
         let key = find_key(desk, &self.key_id).await?;
         let request = open_device::Request { device: key.device, asked: Some(key.id) };
         let card = ops::open_device::open_device(desk, request, &seat::prompting()).await?;
         let verify = self.compare(desk, &card)?;
+        seat::unlock(desk, manner).await?;
         let call = open_call(desk, &key, &card).await?;
         let result = self.disclose(desk, &call, Verify { call: call.id, ..verify }).await;
         // Whatever came of it, the call is over; that it cannot be closed takes nothing from what was handed out.

@@ -86,26 +86,35 @@ async fn take(settings: &Settings, manner: Manner) -> Result<(Arc<Desk>, SignedI
         Err(failure) if failure.kind != Kind::SignIn => return Err(failure),
         other => other.ok().flatten(),
     };
-    let no_input = manner.no_input;
-    let arrival = match remembered {
-        Some(arrival) => arrival,
+    let signed_in = match remembered {
+        Some(Arrival::Seated(signed_in)) => signed_in,
+        Some(Arrival::Another(another)) => confirmed(&desk, &another, manner.no_input).await?,
         None => prompted(&desk, manner).await?,
-    };
-    let signed_in = match arrival {
-        Arrival::Seated(signed_in) => signed_in,
-        Arrival::Another(another) => confirmed(&desk, &another, no_input).await?,
     };
     Ok((desk, signed_in))
 }
 
-async fn prompted(desk: &Desk, manner: Manner) -> Result<Arrival, Failure> {
+async fn prompted(desk: &Desk, manner: Manner) -> Result<SignedIn, Failure> {
     if manner.no_input {
         return Err(Failure::new(Kind::SignIn, "A sign-in is needed, and --no-input forbids to ask for one.")
             .next("Run `keydesk sign-in` first, on a machine with a credential store."));
     }
     let way = manner.way.or(desk.offered_ways().first().copied()).unwrap_or(Way::DeviceCode);
-    let prompt = Prompt { features: manner.features, ..Prompt::by(way) };
-    ops::sign_in::sign_in(desk, &prompt, &prompting()).await
+    let prompt = Prompt { way, features: manner.features, fresh: desk.is_locked() };
+    match ops::sign_in::sign_in(desk, &prompt, &prompting()).await? {
+        Arrival::Seated(signed_in) => Ok(signed_in),
+        Arrival::Another(another) => confirmed(desk, &another, manner.no_input).await,
+    }
+}
+
+/// Has whoever sits here sign in afresh where the desk has locked: it reads no key before.
+pub(super) async fn unlock(desk: &Desk, manner: Manner) -> Result<(), Failure> {
+    if !desk.is_locked() {
+        return Ok(());
+    }
+    let after = age::short(desk.policy.lock_after);
+    out::note(&format!("Nobody signed in or read a key here for {after}: before the next key, sign in again."));
+    prompted(desk, manner).await.map(drop)
 }
 
 /// Asks for what was not consented to yet: silently first, then a person for what is lacking.
@@ -114,11 +123,7 @@ pub(super) async fn ask_for(desk: &Desk, manner: Manner) -> Result<(), Failure> 
     if lacking.is_empty() {
         return Ok(());
     }
-    let no_input = manner.no_input;
-    match prompted(desk, Manner { features: lacking, ..manner }).await? {
-        Arrival::Seated(_) => Ok(()),
-        Arrival::Another(another) => confirmed(desk, &another, no_input).await.map(drop),
-    }
+    prompted(desk, Manner { features: lacking, ..manner }).await.map(drop)
 }
 
 /// Asks whether the other name is meant; the desk is theirs only then.

@@ -67,6 +67,7 @@ impl SignIn {
         let features = if self.everything { Feature::ALL.to_vec() } else { Vec::new() };
         let manner = Manner { way: self.by.way(), features, no_input };
         seat::at(settings, manner.clone(), async |desk, signed_in| {
+            seat::unlock(desk, manner.clone()).await?;
             seat::ask_for(desk, manner).await?;
             self.print(&signed_in)
         })

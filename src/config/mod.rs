@@ -9,7 +9,7 @@ mod trust;
 mod written;
 
 pub use paths::Paths;
-pub use profile::{DEFAULT as DEFAULT_PROFILE, Profile};
+pub use profile::Profile;
 pub use settings::{Overrides, Settings};
 
 use std::path::{Path, PathBuf};
@@ -33,12 +33,15 @@ pub enum ConfigError {
     Value { path: PathBuf, said: String },
     #[error("{name}: {source}")]
     Connection { name: &'static str, source: crate::domain::connection::ConnectionError },
-    /// Who could write it could loosen it. `mend` is the command that ends that.
+    /// The machine's policy is there and not to be relied on: a user could loosen it, or it cannot be read to its end. `mend` is what ends
+    /// that, a command where there is one.
     #[error("{path} {what}. An administrator mends it: {mend}", path = .path.display())]
-    Untrusted { path: PathBuf, what: String, mend: String },
+    Policy { path: PathBuf, what: String, mend: String },
     /// `place` is the policy's line and file.
     #[error("The {what} {wanted} is not allowed by the policy ({place}): {allowed} is.")]
     Pinned { what: &'static str, wanted: String, allowed: String, place: String },
+    #[error("Sign-in and Graph addresses: {0}.")]
+    Hosts(crate::domain::connection::ConnectionError),
     #[error("[profile.{name}]: {source}")]
     ProfileHosts { name: String, source: crate::domain::connection::ConnectionError },
     #[error("No profile is called {name}. Known: {known}.", name = crate::domain::foreign::printable(.name))]
@@ -69,11 +72,11 @@ impl ConfigError {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         match &error {
-            ConfigError::Untrusted { path, what, mend } => Self::new(
+            ConfigError::Policy { path, what, mend } => Self::new(
                 Kind::Refused,
-                format!("The organisation's policy is not believed: {} {what}.", path.display()),
+                format!("The organisation's policy cannot be relied on: {} {what}.", path.display()),
             )
-            .meaning("Whoever can write it could loosen it, so keydesk connects to no tenant. The demo still opens.")
+            .meaning("Nobody works here without it, so keydesk connects to no tenant. The demo still opens.")
             .next(format!("An administrator mends it: {mend}")),
             ConfigError::Pinned { .. } => Self::new(Kind::Refused, error.to_string())
                 .meaning("Settings, flags and variables may narrow the policy, never leave it.")

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use super::ConfigError;
+use crate::domain::work::profiles::DEFAULT;
 
 /// The folders and files of one desk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl Paths {
     /// Where a profile's state lies: `default`'s in the state folder itself, any other's in a folder of its own.
     #[must_use]
     pub fn profile(&self, name: &str) -> Self {
-        if name == super::DEFAULT_PROFILE {
+        if name == DEFAULT {
             return self.clone();
         }
         let state = self.state.join("profiles").join(name);
@@ -53,7 +54,7 @@ impl Paths {
     /// From the paths of the profile `own`, those of another.
     #[must_use]
     pub fn of_other(&self, own: &str, other: &str) -> Self {
-        let above = if own == super::DEFAULT_PROFILE { None } else { self.state.parent().and_then(Path::parent) };
+        let above = if own == DEFAULT { None } else { self.state.parent().and_then(Path::parent) };
         let state = above.map_or_else(|| self.state.clone(), Path::to_path_buf);
         Self { state, ..self.clone() }.profile(other)
     }

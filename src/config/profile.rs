@@ -12,11 +12,8 @@ use super::{
 };
 use crate::domain::{
     connection::{Cloud, Connection, ConnectionError, read_host},
-    work::sign_in::Ways,
+    work::{profiles::DEFAULT, sign_in::Ways},
 };
-
-/// The profile of the lines above all tables.
-pub const DEFAULT: &str = "default";
 
 /// A tenant that can be switched to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,7 +158,7 @@ impl Profiles {
             authority: authority.or_else(|| lines.authority.clone().map(|host| host.0)),
             graph: graph.or_else(|| lines.graph.clone().filter(|_| !brings_graph).map(|host| host.0)),
         };
-        let (authority, graph) = hosts.resolve().map_err(|source| ConfigError::Connection { name: "hosts", source })?;
+        let (authority, graph) = hosts.resolve().map_err(ConfigError::Hosts)?;
         let is_whole = !tenant.is_empty() && !client_id.is_empty();
         Ok(Chosen {
             name: DEFAULT.into(),

@@ -17,7 +17,7 @@ use super::{
 use crate::domain::{
     connection::{Cloud, Connection},
     policy::Policy,
-    work::sign_in::Ways,
+    work::{profiles::DEFAULT, sign_in::Ways},
 };
 
 /// A commented configuration file; `keydesk config template` prints it.
@@ -198,7 +198,7 @@ impl Settings {
         let file = File::read(&Paths::find(overrides.home.as_deref())?.config)?;
         Ok(Self {
             paths,
-            profile: profile::DEFAULT.into(),
+            profile: DEFAULT.into(),
             profiles: Vec::new(),
             connection: None,
             ways: Ways::Ask,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::moment::{Deadline, Moment};
 
 /// Locks by itself, once no key came for a while. What has locked stays so, whatever a clock says afterwards.
@@ -16,6 +18,20 @@ impl Attendance {
     /// Somebody has just signed in; the desk locks `after` this long without a key.
     pub fn begin(now: Moment, after: Duration) -> Self {
         Self { after, until: Some(now.in_(after)) }
+    }
+
+    /// A remembered session is taken up: the desk opens only to who was there less than `after` ago, which `last` says of them. Otherwise
+    /// whoever starts the program anew would open a desk that had locked.
+    pub fn resume(now: Moment, after: Duration, last: Option<Timestamp>) -> Self {
+        let idle = last.map(|last| now.wall.duration_since(last));
+        // A last time that is yet to come is a clock that was set.
+        let was_there = idle.and_then(|idle| Duration::try_from(idle).ok()).is_some_and(|idle| idle < after);
+        if was_there { Self::begin(now, after) } else { Self::locked(after) }
+    }
+
+    /// Locked from the start.
+    pub fn locked(after: Duration) -> Self {
+        Self { after, until: None }
     }
 
     /// A key was pressed. A locked desk stays locked.
@@ -39,8 +55,6 @@ impl Attendance {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
 
     const AFTER: Duration = Duration::from_mins(15);
@@ -62,6 +76,18 @@ mod tests {
         let mut desk = Attendance::begin(moment(10_000, 0), AFTER);
         desk.touch(moment(10_900, 900));
         assert!(desk.is_locked(moment(10_901, 901)));
+    }
+
+    #[test]
+    fn a_program_started_anew_is_open_only_to_who_was_just_there() {
+        let now = moment(10_000, 0);
+        let resumed = |last: Option<i64>| {
+            Attendance::resume(now, AFTER, last.map(|last| Timestamp::from_second(last).unwrap())).is_locked(now)
+        };
+        assert!(!resumed(Some(9_200)) && !resumed(Some(10_000)));
+        assert!(resumed(Some(9_100)), "fifteen minutes ago");
+        assert!(resumed(Some(10_001)), "the clock was set back");
+        assert!(resumed(None));
     }
 
     #[test]

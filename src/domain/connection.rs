@@ -116,7 +116,7 @@ pub enum ConnectionError {
     #[error("{0} is missing: {1} is none of Microsoft's own addresses, so nothing else follows from it")]
     Nowhere(&'static str, String),
     #[error(
-        "{0} and {1} belong to different clouds: with cloud = \"global\", \"us-gov\", \"us-gov-dod\" or \"china\" both follow"
+        "{0} and {1} belong to different clouds; name both of one cloud, or write cloud = \"global\", \"us-gov\", \"us-gov-dod\" or \"china\" and neither"
     )]
     Clouds(String, String),
 }

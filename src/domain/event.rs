@@ -37,7 +37,11 @@ pub struct Stamp {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    SignedIn,
+    SignedIn {
+        /// By the session that was remembered: nobody was asked for anything.
+        #[serde(default)]
+        resumed: bool,
+    },
     /// The session is removed from this machine, and the index with it.
     SignedOut,
     CallOpened {

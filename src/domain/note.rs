@@ -33,7 +33,7 @@ impl Note {
         );
         let read = match (call.read, call.disclosed) {
             (true, _) => "read aloud",
-            (false, Some(_)) => "asked for, no answer came",
+            (false, Some(_)) => "asked for, none came",
             (false, None) => "not read",
         };
         let mut outcome = call.reason.as_ref().map(|reason| format!("{reason}. ")).unwrap_or_default();

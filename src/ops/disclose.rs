@@ -62,7 +62,7 @@ pub async fn disclose(desk: &Desk, request: Request, asking: &Asking) -> Result<
 
 fn locked(policy: &Policy) -> Failure {
     let after = age::short(policy.lock_after);
-    Failure::new(Kind::Locked, format!("No key was pressed at this desk for {after}: it is locked."))
+    Failure::new(Kind::Locked, format!("Nobody was at this desk for {after}: it is locked."))
         .meaning("The key was not asked for. The call is kept, and so is what you typed.")
         .next("Sign in, then ask for the key again.")
 }

@@ -76,9 +76,13 @@ impl Challenge {
     }
 }
 
-/// The `claims` parameter of every token request: what this client can bear (`cp1`), and what was demanded.
-pub(super) fn parameter(demanded: Option<&Challenge>) -> String {
+/// The `claims` parameter of every token request: what this client can bear (`cp1`), and what was demanded. `fresh`: the id token is to say
+/// when credentials were asked for, which nobody can take out of the page's address unseen.
+pub(super) fn parameter(demanded: Option<&Challenge>, fresh: bool) -> String {
     let mut claims = json!({ "access_token": { "xms_cc": { "values": ["cp1"] } } });
+    if fresh {
+        claims["id_token"] = json!({ "auth_time": { "essential": true } });
+    }
     if let Some(Challenge(demanded)) = demanded {
         merge(&mut claims, &Value::Object(demanded.clone()));
     }
@@ -211,9 +215,10 @@ mod tests {
 
     #[test]
     fn what_is_demanded_joins_what_this_client_can_bear() {
-        let merged =
-            |json: &str| -> Value { serde_json::from_str(&parameter(Challenge::from_json(json).as_ref())).unwrap() };
-        assert_eq!(parameter(None), r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#);
+        let merged = |json: &str| -> Value {
+            serde_json::from_str(&parameter(Challenge::from_json(json).as_ref(), false)).unwrap()
+        };
+        assert_eq!(parameter(None, false), r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#);
         let context = merged(r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}},"id_token":{"x":null}}"#);
         assert_eq!(context["access_token"]["acrs"]["value"], "c1");
         assert_eq!(context["access_token"]["xms_cc"]["values"], json!(["cp1"]));
@@ -233,9 +238,10 @@ mod tests {
         fn every_demanded_leaf_is_asked_for(name in "[a-z]{1,6}", value in "[a-z0-9]{0,8}") {
             let json = json!({ "access_token": { name.clone(): { "value": value.clone() } } }).to_string();
             let header = header(&URL_SAFE_NO_PAD.encode(json));
-            let asked: Value = serde_json::from_str(&parameter(Challenge::read(&header).as_ref())).unwrap();
+            let asked: Value = serde_json::from_str(&parameter(Challenge::read(&header).as_ref(), true)).unwrap();
             prop_assert_eq!(&asked["access_token"][name]["value"], &Value::String(value));
             prop_assert!(asked["access_token"]["xms_cc"]["values"][0] == "cp1");
+            prop_assert!(asked["id_token"]["auth_time"]["essential"] == true);
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::{
     connection::Connection,
     foreign::Foreign,
     technician::{Technician, UserId},
+    work::sign_in::Way,
 };
 
 /// How far the clocks of a service may be apart.
@@ -50,10 +51,22 @@ pub(super) struct Expected<'a> {
     pub nonce: Option<&'a str>,
     /// On the service's clock.
     pub now: Timestamp,
-    /// Credentials must have been asked for since then, on the service's clock.
-    pub fresh_since: Option<Timestamp>,
+    /// Credentials must have been asked for.
+    pub fresh: Option<Fresh>,
     /// Whose session is renewed.
     pub subject: Option<&'a str>,
+}
+
+/// That credentials were asked for, and not taken over from an earlier sign-in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fresh {
+    /// On the service's clock.
+    pub since: Timestamp,
+    /// How the person signed in.
+    pub way: Way,
+    /// A token that does not say when is not believed: whoever keeps to `OpenID` Connect says it where `max_age` was asked for. Entra
+    /// documents it as a claim that an app registration may add, and a device code has nothing to ask with.
+    pub must_say: bool,
 }
 
 /// Why a token is not believed.
@@ -61,6 +74,8 @@ pub(super) struct Expected<'a> {
 pub(super) enum Doubt {
     /// The key set is older than the key, perhaps.
     UnknownKey,
+    /// Nobody was asked for credentials, or it does not say so, at a sign-in of this way that was to ask.
+    NotFresh(Way),
     /// What is wrong with it: "is meant for another app".
     Odd(&'static str),
 }
@@ -70,6 +85,7 @@ impl From<Doubt> for SignInError {
         let what = match doubt {
             Doubt::UnknownKey => "is signed with a key that the sign-in service does not publish",
             Doubt::Odd(what) => what,
+            Doubt::NotFresh(way) => return Self::not_fresh(way),
         };
         Self::unexpected(format!("its id token {what}"))
     }
@@ -184,12 +200,13 @@ fn check_times(claims: &Claims, expected: &Expected<'_>) -> Result<(), Doubt> {
             return Err(Doubt::Odd("is not valid yet"));
         }
     }
-    if let (Some(since), Some(asked)) = (expected.fresh_since, claims.auth_time)
-        && since.duration_since(at(asked)?) > LEEWAY
-    {
-        return Err(Doubt::Odd("comes from a sign-in that asked for no password"));
+    match (expected.fresh, claims.auth_time) {
+        (Some(fresh), Some(asked)) if fresh.since.duration_since(at(asked)?) > LEEWAY => {
+            Err(Doubt::NotFresh(fresh.way))
+        }
+        (Some(Fresh { must_say: true, way, .. }), None) => Err(Doubt::NotFresh(way)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -226,7 +243,7 @@ mod tests {
             issuer: "https://login.example/{tenantid}/v2.0",
             nonce: Some("n-1"),
             now: Timestamp::from_second(now).unwrap(),
-            fresh_since: None,
+            fresh: None,
             subject: None,
         };
         read(token, &Signer::of_test().keys(), &expected)
@@ -289,7 +306,7 @@ mod tests {
             issuer: "https://login.example/{tenantid}/v2.0",
             nonce: None,
             now: Timestamp::from_second(NOW).unwrap(),
-            fresh_since: None,
+            fresh: None,
             subject: Some(subject),
         };
         let (token, keys) = (signed(&claims()), Signer::of_test().keys());
@@ -299,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_sign_in_that_was_to_ask_for_a_password_did_so() {
-        let fresh = |auth_time: Value| {
+        let fresh = |auth_time: Value, must_say: bool| {
             let mut claims = claims();
             claims["auth_time"] = auth_time;
             let now = Timestamp::from_second(NOW).unwrap();
@@ -308,13 +325,14 @@ mod tests {
                 issuer: "https://login.example/{tenantid}/v2.0",
                 nonce: None,
                 now,
-                fresh_since: Some(now),
+                fresh: Some(Fresh { since: now, way: Way::Browser, must_say }),
                 subject: None,
             };
             read(&signed(&claims), &Signer::of_test().keys(), &expected)
         };
-        assert!(fresh(json!(NOW)).is_ok() && fresh(Value::Null).is_ok());
-        assert!(fresh(json!(NOW - 3600)).is_err());
+        assert!(fresh(json!(NOW), true).is_ok() && fresh(Value::Null, false).is_ok());
+        assert!(fresh(Value::Null, true).is_err());
+        assert!(fresh(json!(NOW - 3600), true).is_err() && fresh(json!(NOW - 3600), false).is_err());
     }
 
     #[test]

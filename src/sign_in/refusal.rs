@@ -1,5 +1,6 @@
-//! Reading Entra's refusals. The AADSTS number chooses the sentence from the [table](aadsts), the OAuth word decides where the number is
-//! unknown, and the description, which Microsoft forbids acting on, is neither read nor shown.
+//! Reading Entra's refusals. The AADSTS number chooses the sentence from the [table](aadsts), and the OAuth word decides where the number is
+//! unknown. The description is never shown and never acted on, as Microsoft asks; but to a browser Entra writes the number nowhere else,
+//! so there it is read from the description's head.
 
 use std::fmt;
 
@@ -51,6 +52,20 @@ impl SignInError {
         Self::Needed(Box::new(Refusal { happened, next, ..Refusal::default() }))
     }
 
+    /// Credentials were to be asked for, and the page went on with a browser session it already had. Only a browser can be told not to.
+    pub(super) fn not_fresh(way: Way) -> Self {
+        let next = match way {
+            Way::DeviceCode => "Sign in by browser, or sign out on that page before you approve the code.",
+            Way::Browser => "Sign in again, and type your password on the page.",
+        };
+        Self::Needed(Box::new(Refusal {
+            happened: "You were not asked for your password: the browser was signed in already.".into(),
+            next: next.into(),
+            instead: (way == Way::DeviceCode).then_some(Way::Browser),
+            ..Refusal::default()
+        }))
+    }
+
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Needed(refusal) | Self::Refused(refusal) => Some(refusal),
@@ -65,7 +80,7 @@ impl SignInError {
 
     /// Whether consent to the permission is what is missing.
     pub(super) fn is_about_consent(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if matches!(refusal.code, Some(65_001 | 65_004 | 90_094 | 90_095)))
+        matches!(self, Self::Refused(refusal) if refusal.lacks_consent)
     }
 }
 
@@ -77,8 +92,10 @@ pub struct Refusal {
     pub who: String,
     /// What to do now.
     pub next: String,
-    /// The AADSTS number.
+    /// The AADSTS number, where Entra told one.
     pub code: Option<u32>,
+    /// What is missing is consent.
+    pub lacks_consent: bool,
     /// The refused request.
     pub report: Option<Box<Report>>,
     /// Entra's finer word for it (`consent_required`, `bad_token`, `basic_action` …). Foreign text.
@@ -133,7 +150,7 @@ pub(super) fn read(body: &[u8], report: Option<Box<Report>>, way: Option<Way>) -
     let by_code = body.error_codes.iter().find_map(|code| aadsts::by_code(*code).map(|row| (row, Some(*code))));
     let by_word = || {
         let row = body.suberror.as_deref().and_then(aadsts::by_word).or_else(|| aadsts::by_word(&body.error))?;
-        Some((row, row.codes.first().or(body.error_codes.first()).copied()))
+        Some((row, body.error_codes.first().copied()))
     };
     let trace = body.trace_id.as_deref().or(body.correlation_id.as_deref()).and_then(read_id);
     let report = |code: Option<u32>| {
@@ -161,13 +178,14 @@ pub(super) fn read(body: &[u8], report: Option<Box<Report>>, way: Option<Way>) -
         who: row.who.into(),
         next: instead.map_or_else(|| row.next.into(), |other| instead_of(row.next, other)),
         code,
+        lacks_consent: row.leads == Leads::Consent,
         report: report(code),
         instead,
         ..refusal
     };
     let error = match row.leads {
         Leads::SignIn | Leads::SessionOver => SignInError::Needed(Box::new(refusal)),
-        Leads::Elsewhere => SignInError::Refused(Box::new(refusal)),
+        Leads::Consent | Leads::Elsewhere => SignInError::Refused(Box::new(refusal)),
     };
     Some(Read { error, session_over: row.leads == Leads::SessionOver })
 }
@@ -196,6 +214,8 @@ mod tests {
         let consent =
             read(br#"{"error":"invalid_grant","error_codes":[65999],"suberror":"consent_required"}"#, None, None);
         assert!(consent.is_some_and(|read| read.error.is_about_consent() && !read.session_over));
+        let word_alone = read(br#"{"error":"consent_required"}"#, None, None).unwrap().error;
+        assert!(word_alone.is_about_consent() && !word_alone.to_string().contains("AADSTS"), "no number is made up");
         assert!(read(br#"{"error":"invalid_grant","error_codes":[4]}"#, None, None).unwrap().session_over);
     }
 

@@ -16,7 +16,7 @@ use super::{
     Challenge, SignInError, Vault,
     challenge::parameter,
     discovery::{self, Endpoints},
-    id_token::{self, Doubt, Expected, Identity},
+    id_token::{self, Doubt, Expected, Fresh, Identity},
     jwks::Keys,
     refusal::{Read, Refusal},
     scopes,
@@ -27,6 +27,7 @@ use crate::{
         capability::{Feature, Light, Lights},
         connection::Connection,
         moment::{Deadline, Moment},
+        technician::Technician,
         work::{
             Report,
             sign_in::{Prompt, Way},
@@ -55,6 +56,8 @@ pub(super) struct State {
     pub refresh: Option<SecretString>,
     pub held: HashMap<Feature, Held>,
     pub identity: Option<Identity>,
+    /// Whom a prompt expects here, where nobody has signed in yet.
+    expected: Option<Technician>,
     pub lights: Lights,
     pub remembered: bool,
     /// How this session began; `None` for one that the vault remembered.
@@ -94,8 +97,15 @@ impl Inner {
     }
 
     /// The `claims` parameter of a prompt.
-    pub fn claims(&self) -> String {
-        parameter(self.state().demanded.as_ref())
+    pub fn claims(&self, prompt: &Prompt) -> String {
+        parameter(self.state().demanded.as_ref(), prompt.fresh)
+    }
+
+    /// Who is signed in, where the id token says so; in a session that is to follow theirs, they all the same.
+    pub fn expected(&self) -> Option<Technician> {
+        let state = self.state();
+        let own = state.identity.as_ref().and_then(|identity| identity.technician.clone());
+        own.or_else(|| state.expected.clone())
     }
 
     pub fn fresh(&self, feature: Feature) -> Option<SecretString> {
@@ -127,11 +137,16 @@ impl Inner {
         let Some(token) = &tokens.id_token else {
             return Err(SignInError::unexpected("it does not say who signed in"));
         };
-        // A span of this machine's clock, taken from the service's: its own error does not count.
-        let ago = Timestamp::now().duration_since(since);
-        let answered = tokens.date.unwrap_or_else(Timestamp::now);
-        let fresh_since = prompt.fresh.then(|| answered.saturating_sub(ago).unwrap_or(answered));
-        let identity = self.identify(token, &tokens, fresh_since, None).await?;
+        let fresh = if prompt.fresh {
+            // A span of this machine's clock, taken from the service's: its own error does not count.
+            let ago = Timestamp::now().duration_since(since);
+            let answered = tokens.date.unwrap_or_else(Timestamp::now);
+            let must_say = prompt.way == Way::Browser && !self.endpoints().await?.entra;
+            Some(Fresh { since: answered.saturating_sub(ago).unwrap_or(answered), way: prompt.way, must_say })
+        } else {
+            None
+        };
+        let identity = self.identify(token, &tokens, fresh, None).await?;
         let _turn = self.turn.lock().await;
         {
             let mut state = self.state();
@@ -242,7 +257,7 @@ impl Inner {
         }
         let endpoints = self.endpoints().await?;
         let oauth = oauth(&self.connection, &endpoints);
-        let claims = parameter(claims);
+        let claims = parameter(claims, false);
         let mut refused = Read::from(SignInError::nobody());
         for asked in scopes::asks(feature, &self.connection.graph) {
             let (current, way) = {
@@ -283,7 +298,7 @@ impl Inner {
         &self,
         token: &SecretString,
         tokens: &Tokens,
-        fresh_since: Option<Timestamp>,
+        fresh: Option<Fresh>,
         subject: Option<&str>,
     ) -> Result<Identity, SignInError> {
         let endpoints = self.endpoints().await?;
@@ -292,7 +307,7 @@ impl Inner {
             issuer: &endpoints.issuer,
             nonce: tokens.nonce.as_deref(),
             now: tokens.date.unwrap_or_else(Timestamp::now),
-            fresh_since,
+            fresh,
             subject,
         };
         let read = |keys: &Keys| id_token::read(token.expose_secret(), keys, &expected);

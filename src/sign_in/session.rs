@@ -76,12 +76,12 @@ impl Session {
     pub async fn sign_in(&self, prompt: &Prompt, tell: impl Fn(Told) + Send + Sync) -> Result<(), SignInError> {
         let inner = &self.inner;
         let endpoints = inner.endpoints().await?;
-        let technician = self.technician().map(|technician| technician.upn.raw().to_owned());
+        let expected = inner.expected().map(|technician| technician.upn.raw().to_owned());
         let asked = Asked {
             scopes: scopes::prompt(&prompt.features, &inner.connection.graph),
-            claims: inner.claims(),
+            claims: inner.claims(prompt),
             fresh: prompt.fresh,
-            hint: technician.filter(|upn| !upn.is_empty()),
+            hint: expected.filter(|upn| !upn.is_empty()),
         };
         let since = Timestamp::now();
         let answered = match prompt.way {

@@ -16,7 +16,10 @@ use super::{
     *,
 };
 use crate::{
-    domain::capability::{Feature, Light},
+    domain::{
+        capability::{Feature, Light},
+        work::sign_in::{Prompt, Way},
+    },
     http::test_server::{Reply, TestServer},
 };
 
@@ -231,7 +234,7 @@ async fn a_session_survives_a_restart_in_the_systems_store_and_no_sign_out() {
     let server = service(3_600, |_, _| None).await;
     let vaulted = async || {
         let connection = session(&server).connection().clone();
-        let vault = Vault::open(&connection).await;
+        let vault = Vault::open(&connection, "default").await;
         assert!(matches!(vault, Vault::Os(_)));
         Session::new(test_tenant::http(), connection, vault)
     };
@@ -253,7 +256,7 @@ async fn a_session_survives_a_restart_in_the_systems_store_and_no_sign_out() {
 #[ignore = "needs a credential store that asks nobody: on Linux a D-Bus session with an unlocked keyring"]
 async fn the_systems_store_keeps_a_token_of_six_kilobytes_whole_and_nothing_of_it_after_a_shorter_one() {
     let server = service(3_600, |_, _| None).await;
-    let vault = Vault::open(session(&server).connection()).await;
+    let vault = Vault::open(session(&server).connection(), "default").await;
     assert!(matches!(vault, Vault::Os(_)));
     let token = |length: usize| SecretString::from("1.AXEA-_".chars().cycle().take(length).collect::<String>());
     for length in [6_000, 2_400, 7_201, 300] {
@@ -325,6 +328,31 @@ async fn a_token_that_no_published_key_signed_is_refused_and_the_rotated_refresh
     assert_eq!(key_questions(&server), 2);
     session.token(Feature::Reveal).await.unwrap();
     assert!(token_requests(&server).last().unwrap().contains("refresh_token=r2"));
+}
+
+#[tokio::test]
+async fn a_fresh_sign_in_by_code_is_refused_where_the_browser_was_signed_in_long_before() {
+    let server = TestServer::start(|_, request| {
+        let host = request.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+        match token_service(request, 3_600) {
+            Some(Reply::Whole { body, .. }) if request.starts_with("POST /t ") => {
+                let mut claims = test_tenant::claims(host);
+                claims["auth_time"] = (claims["iat"].as_i64().unwrap() - 3_600).into();
+                let mut body: serde_json::Value = serde_json::from_str(&body).unwrap();
+                body["id_token"] = Signer::of_test().sign(&claims).into();
+                Reply::new(200, body.to_string())
+            }
+            other => other.unwrap_or(Reply::new(404, "")),
+        }
+    })
+    .await;
+    let session = signed_in(&server).await;
+    let fresh = Prompt { fresh: true, ..by_code() };
+    let refused = session.successor().sign_in(&fresh, |_| ()).await.unwrap_err();
+    let SignInError::Needed(words) = &refused else { panic!("{refused:?}") };
+    assert!(words.happened.contains("not asked for your password") && words.instead == Some(Way::Browser), "{refused}");
+    let asked = server.seen().into_iter().rfind(|request| request.starts_with("POST /dc ")).unwrap();
+    assert!(decoded(&asked).contains(r#""auth_time":{"essential":true}"#), "{asked}");
 }
 
 #[tokio::test]

@@ -16,11 +16,12 @@ use std::{
 use keyring::Entry;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
+use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 pub use trial::{LENGTH as TRIAL_LENGTH, Trial};
 
-use crate::domain::{connection::Connection, digest::fingerprint};
+use crate::domain::{connection::Connection, digest::fingerprint, work::profiles::DEFAULT};
 
 const SERVICE: &str = "keydesk";
 /// Header and data of one entry, in bytes.
@@ -36,7 +37,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// Keeps one refresh token.
 #[derive(Clone, Debug)]
 pub enum Vault {
-    /// The system's store, under a name made of authority, tenant and app.
+    /// The system's store, under a name made of authority, tenant, app and profile.
     Os(OsVault),
     /// The session ends with the program.
     Memory,
@@ -55,8 +56,8 @@ impl OsVault {
 }
 
 impl Vault {
-    /// The system's store where there is one that answers.
-    pub async fn open(connection: &Connection) -> Self {
+    /// The system's store where there is one that answers, with the entry of this profile.
+    pub async fn open(connection: &Connection, profile: &str) -> Self {
         let there = on_own_thread(|| match Entry::store_status() {
             Ok(()) => true,
             Err(error) => {
@@ -68,7 +69,7 @@ impl Vault {
         if there != Some(true) {
             return Self::Memory;
         }
-        Self::Os(OsVault::new(name_of(connection)))
+        Self::Os(OsVault::new(name_of(connection, profile)))
     }
 
     pub fn memory() -> Self {
@@ -126,14 +127,22 @@ async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
     tokio::time::timeout(PATIENCE, told).await.ok()?.ok()
 }
 
-fn name_of(connection: &Connection) -> String {
+/// Two profiles may be two accounts of one tenant, so the profile is part of it. Neither slash nor space occurs inside a part: what is no
+/// letter, digit, dot or hyphen is encoded.
+fn name_of(connection: &Connection, profile: &str) -> String {
     let authority = connection.authority.as_str().trim_end_matches('/');
-    format!("{authority}/{} {}", connection.tenant.to_lowercase(), connection.client_id.to_lowercase())
+    let part = |text: &str| form_urlencoded::byte_serialize(text.to_lowercase().as_bytes()).collect::<String>();
+    let name = format!("{authority}/{} {}", part(&connection.tenant), part(&connection.client_id));
+    if profile == DEFAULT { name } else { format!("{name} {}", part(profile)) }
+}
+
+/// The name of the n-th entry.
+fn user_of(name: &str, n: usize) -> String {
+    if n == 0 { name.to_owned() } else { format!("{name} +{n}") }
 }
 
 fn entry(name: &str, n: usize) -> Option<Entry> {
-    let user = if n == 0 { name.to_owned() } else { format!("{name} +{n}") };
-    Entry::new(SERVICE, &user).inspect_err(|error| tracing::warn!(%error, "credential store")).ok()
+    Entry::new(SERVICE, &user_of(name, n)).inspect_err(|error| tracing::warn!(%error, "credential store")).ok()
 }
 
 fn get(name: &str, n: usize) -> Option<Zeroizing<Vec<u8>>> {
@@ -217,6 +226,8 @@ fn join(read: impl Fn(usize) -> Option<Zeroizing<Vec<u8>>>) -> Option<Zeroizing<
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use rstest::rstest;
 
     use super::*;
@@ -257,15 +268,27 @@ mod tests {
     }
 
     #[test]
-    fn every_authority_tenant_and_app_has_an_entry_of_its_own() {
+    fn every_authority_tenant_app_and_profile_has_an_entry_of_its_own() {
         let connection = |tenant: &str, app: &str| Connection {
             authority: "https://login.example/".parse().unwrap(),
             graph: "https://graph.example".parse().unwrap(),
             tenant: tenant.into(),
             client_id: app.into(),
         };
-        assert_eq!(name_of(&connection("Contoso", "App")), "https://login.example/contoso app");
-        assert_ne!(name_of(&connection("a", "b")), name_of(&connection("b", "a")));
+        let plain = name_of(&connection("Contoso.example", "App-1"), DEFAULT);
+        assert_eq!(plain, "https://login.example/contoso.example app-1");
+        let names = [
+            plain,
+            name_of(&connection("Contoso.example", "App-1"), "admin"),
+            name_of(&connection("App-1", "Contoso.example"), DEFAULT),
+            name_of(&connection("contoso.example app-1", "admin"), DEFAULT),
+            name_of(&connection("contoso.example", "app-1 admin"), DEFAULT),
+            name_of(&connection("contoso.example", "app-1 +1"), DEFAULT),
+            name_of(&connection("a/contoso.example", "app-1"), DEFAULT),
+        ];
+        let whole = names.iter().flat_map(|name| (0..MOST_CHUNKS).map(move |n| user_of(name, n)));
+        let distinct: HashSet<String> = whole.collect();
+        assert_eq!(distinct.len(), names.len() * MOST_CHUNKS);
     }
 
     #[tokio::test]
@@ -299,10 +322,10 @@ mod tests {
             tenant: uuid::Uuid::new_v4().to_string(),
             client_id: "app".into(),
         };
-        let vault = Vault::open(&connection).await;
+        let vault = Vault::open(&connection, DEFAULT).await;
         let text = |length: usize| String::from_utf8(token(length)).unwrap();
         let kept = async || {
-            let token = Vault::open(&connection).await.load().await;
+            let token = Vault::open(&connection, DEFAULT).await.load().await;
             token.map(|token| token.expose_secret().to_owned())
         };
         assert_eq!(kept().await, None);

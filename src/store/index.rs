@@ -64,14 +64,18 @@ pub struct Index {
 impl Index {
     /// Opens or makes the file. A damaged or newer one is thrown away: it only holds what a listing brings back.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
-        let conn = match schema::open(path, Care::Light) {
-            Err(StoreError::Damaged { .. } | StoreError::Newer(_)) => {
+        match Self::open_as_it_is(path) {
+            Err(IndexError(StoreError::Damaged { .. } | StoreError::Newer(_))) => {
                 remove(path);
-                schema::open(path, Care::Light)
+                Self::open_as_it_is(path)
             }
             other => other,
         }
-        .map_err(IndexError)?;
+    }
+
+    /// Opens or makes the file; one that is of no use is left to be looked at.
+    pub fn open_as_it_is(path: &Path) -> Result<Self, IndexError> {
+        let conn = schema::open(path, Care::Light).map_err(IndexError)?;
         Ok(Self { path: path.into(), conn: Mutex::new(conn) })
     }
 

@@ -27,7 +27,7 @@ pub(super) fn apply(
 ) -> Result<(), TxError> {
     let of_call = || call.ok_or_else(|| TxError::Row("an event of a call names none".into()));
     match event {
-        Event::SignedIn | Event::SignedOut | Event::Stage { .. } => Ok(()),
+        Event::SignedIn { .. } | Event::SignedOut | Event::Stage { .. } => Ok(()),
         Event::CallOpened { number, key, volume, device, device_name, heard } => {
             conn.execute(
                 "INSERT INTO calls (id, number, instance, state, opened, key, volume, device, device_name, heard)

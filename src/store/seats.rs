@@ -1,10 +1,11 @@
 //! Who sat at this desk last, as the ledger knows it.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::{TxError, first};
-use crate::domain::technician::Technician;
+use crate::domain::technician::{Technician, UserId};
 
 /// The last person who signed in, and whether they signed out again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,24 @@ pub struct LastSeat {
     pub technician: Technician,
     pub tenant: Uuid,
     pub signed_out: bool,
+}
+
+/// When this person last proved to be at the desk: by signing in, or by asking for a key, which a locked desk does not let them.
+pub fn last_there(conn: &Connection, tenant: Uuid, technician: UserId) -> Result<Option<Timestamp>, TxError> {
+    first(
+        conn,
+        "WITH rows AS (SELECT seq, CAST(body AS TEXT) AS body FROM ledger)
+         SELECT body ->> '$.at' FROM rows
+         WHERE (body ->> '$.what.event' = 'intended'
+                OR body ->> '$.what.event' = 'signed-in' AND NOT coalesce(body ->> '$.what.resumed', 0))
+           AND body ->> '$.stamp.technician.id' = ?1 AND body ->> '$.stamp.tenant' = ?2
+         ORDER BY seq DESC LIMIT 1",
+        params![technician.to_string(), tenant.to_string()],
+        |row| {
+            let at: String = row.get(0)?;
+            at.parse().map_err(|error| TxError::Row(format!("at: {error}")))
+        },
+    )
 }
 
 /// The last seat taken in `tenant`, or in any.

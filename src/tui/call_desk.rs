@@ -177,7 +177,7 @@ pub fn waits_for(call: &Call) -> &'static str {
     match () {
         () if call.in_windows.is_some() => "in Windows, not closed",
         () if call.read => "key read, not in Windows yet",
-        () if call.disclosed.is_some() => "key asked for, no answer came",
+        () if call.disclosed.is_some() => "key asked for, none came",
         () if call.verification.is_some() => "caller verified, key not read",
         () => "caller not verified yet",
     }

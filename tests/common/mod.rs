@@ -7,7 +7,7 @@ pub mod pty;
 use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
 
 use keydesk::{
-    config::{DEFAULT_PROFILE, Paths, Settings, policy, settings::Screen},
+    config::{Paths, Settings, policy, settings::Screen},
     desk::{Clock, Desk},
     domain::{
         call::Call,
@@ -20,7 +20,7 @@ use keydesk::{
             Failure,
             call::{Open, Verify},
             disclose::{Disclosed, Request},
-            find,
+            find, profiles,
             sign_in::{Prompt, SignedIn, Way, Ways},
         },
     },
@@ -83,7 +83,7 @@ pub fn environment(home: &Path, tenant: Option<&Running>) -> Vec<(&'static str, 
 pub fn settings(tenant: &Running, home: &Path, lines: &str) -> Settings {
     Settings {
         paths: Paths::find(Some(home)).unwrap(),
-        profile: DEFAULT_PROFILE.into(),
+        profile: profiles::DEFAULT.into(),
         profiles: Vec::new(),
         ways: Ways::Ask,
         connection: Some(connection(tenant)),

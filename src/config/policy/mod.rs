@@ -59,12 +59,21 @@ pub struct Effective {
 /// Reads the machine's policy, if there is one, and lets `user` tighten it.
 ///
 /// # Errors
-/// [`ConfigError::Untrusted`] where an ordinary user could write the machine's file; a line that cannot be read; a user's table that
+/// [`ConfigError::Policy`] where an ordinary user could write the machine's file, or a line of it cannot be read; a user's table that
 /// leaves nothing of a list.
 pub fn effective(machine: &Path, user: Option<(&Path, &PolicyFile)>) -> Result<Effective, ConfigError> {
     let text = trust::read(machine)?;
-    let file = text.map(|text| PolicyFile::parse(&text, machine)).transpose()?;
+    let file = text.map(|text| PolicyFile::parse(&text, machine)).transpose().map_err(half_understood)?;
     combine(file.as_ref().map(|file| (machine, file)), user)
+}
+
+fn half_understood(error: ConfigError) -> ConfigError {
+    match error {
+        ConfigError::Syntax { path, said } => {
+            ConfigError::Policy { path, what: format!("has a mistake: {said}"), mend: "correct that line".into() }
+        }
+        other => other,
+    }
 }
 
 /// The shipped policy, tightened by `user`: for looking at a desk whose machine's policy is not believed, never for working at it.

@@ -22,6 +22,7 @@ use super::Distrust;
 /// So many symbolic links are followed, as the systems do.
 const MOST_LINKS: usize = 40;
 const ROOT: u32 = 0;
+const COMPARE: &str = "compare what stands there with the policy that was rolled out, then";
 
 /// A folder on the way, open.
 struct Folder {
@@ -37,6 +38,7 @@ pub(super) fn open(path: &Path) -> Result<Option<File>, Distrust> {
     let mut way = parts(path);
     let mut folders = vec![root()?];
     let mut links = 0;
+    let mut link = None;
     while let Some(name) = way.pop_front() {
         let Some(folder) = folders.last() else { return Ok(None) };
         if name == ".." {
@@ -48,7 +50,7 @@ pub(super) fn open(path: &Path) -> Result<Option<File>, Distrust> {
         let here = folder.path.join(&name);
         let failed = |errno: Errno| Distrust::Io(here.clone(), errno.into());
         let found = match statat(&folder.fd, &name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::NOENT) => return link.map_or(Ok(None), |link: PathBuf| Err(astray(&link, &here))),
             found => found.map_err(failed)?,
         };
         if FileType::from_raw_mode(found.st_mode) == FileType::Symlink {
@@ -56,7 +58,7 @@ pub(super) fn open(path: &Path) -> Result<Option<File>, Distrust> {
             if links > MOST_LINKS {
                 return Err(failed(Errno::LOOP));
             }
-            check_owner(&here, &found)?;
+            check_owner(&here, &found).map_err(|weak| behind(link.as_deref(), weak))?;
             let target = readlinkat(&folder.fd, &name, Vec::new()).map_err(failed)?;
             let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
             if target.is_absolute() {
@@ -65,12 +67,13 @@ pub(super) fn open(path: &Path) -> Result<Option<File>, Distrust> {
             for part in parts(&target).into_iter().rev() {
                 way.push_front(part);
             }
+            link = Some(here);
             continue;
         }
         // Not a link by what was just seen; should it have become one, opening fails. A pipe that nobody writes must not hold us.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let fd = openat(&folder.fd, &name, flags, Mode::empty()).map_err(failed)?;
-        let is_folder = check(&here, fd.as_fd())?;
+        let is_folder = check(&here, fd.as_fd()).map_err(|weak| behind(link.as_deref(), weak))?;
         if !is_folder {
             let is_last = way.is_empty();
             return if is_last { Ok(Some(fd.into())) } else { Err(failed(Errno::NOTDIR)) };
@@ -106,7 +109,8 @@ fn check(path: &Path, fd: impl AsFd) -> Result<bool, Distrust> {
     let kind = FileType::from_raw_mode(found.st_mode);
     let mode = Mode::from_raw_mode(found.st_mode);
     if !matches!(kind, FileType::RegularFile | FileType::Directory) {
-        return Err(weak(path, "is no file", "rm"));
+        let mend = format!("sudo rm {}", quoted(path));
+        return Err(Distrust::Weak { path: path.into(), what: "is no file".into(), mend });
     }
     check_owner(path, &found)?;
     let is_kept = kind == FileType::Directory && mode.contains(Mode::SVTX);
@@ -125,9 +129,41 @@ fn check_owner(path: &Path, found: &Stat) -> Result<(), Distrust> {
     Err(weak(path, &format!("belongs to the user {} and not to root", found.st_uid), "chown -h root"))
 }
 
+/// Whoever could write there may have done so.
 fn weak(path: &Path, what: &str, command: &str) -> Distrust {
-    let quoted = format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
-    Distrust::Weak { path: path.into(), what: what.into(), mend: format!("sudo {command} {quoted}") }
+    let mend = format!("{COMPARE} sudo {command} {}", quoted(path));
+    Distrust::Weak { path: path.into(), what: what.into(), mend }
+}
+
+/// What lies behind a link may be somebody's rightly: nobody is told to take it from them.
+fn behind(link: Option<&Path>, distrust: Distrust) -> Distrust {
+    match (link, distrust) {
+        (Some(link), Distrust::Weak { path, what, .. }) => Distrust::Weak {
+            path: link.into(),
+            what: format!("is a link, and {} {what}", path.display()),
+            mend: instead_of(link),
+        },
+        (_, distrust) => distrust,
+    }
+}
+
+/// A link that leads nowhere was meant to lead to a policy: a file server that is away does not make the shipped one the organisation's.
+fn astray(link: &Path, target: &Path) -> Distrust {
+    let what = format!("is a link to {}, which is not there", target.display());
+    Distrust::Weak { path: link.into(), what, mend: instead_of(link) }
+}
+
+fn instead_of(link: &Path) -> String {
+    format!("put the policy itself in the place of the link {}", quoted(link))
+}
+
+/// What lets ordinary accounts read there.
+pub(super) fn let_read(path: &Path) -> String {
+    format!("sudo chmod go+rX {}", quoted(path))
+}
+
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -186,7 +222,7 @@ mod tests {
         allow(&path, 0o646);
         assert!(refused(&path).contains("everybody (mode 646)"), "{}", refused(&path));
         let command = format!("sudo chmod go-w '{}'", path.display());
-        assert!(matches!(read(&path), Err(ConfigError::Untrusted { mend, .. }) if mend == command));
+        assert!(matches!(read(&path), Err(ConfigError::Policy { mend, .. }) if mend.ends_with(&command)));
         allow(&path, 0o400);
         chown(&path, Some(STRANGER), None).unwrap();
         assert!(refused(&path).contains("belongs to the user 65534"), "{}", refused(&path));
@@ -232,6 +268,36 @@ mod tests {
         fs::remove_file(&link).unwrap();
         symlink("link.toml", &link).unwrap();
         assert!(matches!(open(&link), Err(Distrust::Io(..))));
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_or_to_a_user_is_refused_and_nobody_is_told_to_take_their_folder() {
+        let Some((home, path)) = laid_down() else { return };
+        let theirs = home.path().join("theirs");
+        let link = path.parent().unwrap().with_file_name("linked");
+        symlink(&theirs, &link).unwrap();
+        assert!(refused(&link.join("policy.toml")).contains("theirs, which is not there"));
+        fs::create_dir(&theirs).unwrap();
+        chown(&theirs, Some(STRANGER), None).unwrap();
+        let said = refused(&link.join("policy.toml"));
+        assert!(said.contains("is a link, and") && said.contains("belongs to the user 65534"), "{said}");
+        assert!(!said.contains("chown") && said.ends_with(&format!("link '{}'", link.display())), "{said}");
+        // Where no link leads, nothing was meant to be.
+        assert!(read(&home.path().join("none/policy.toml")).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_what_to_do() {
+        let Some((home, path)) = laid_down() else { return };
+        fs::write(&path, b"\xff\xfe[\0l\0").unwrap();
+        assert!(refused(&path).ends_with("is not written in UTF-8. An administrator mends it: save it as UTF-8"));
+        fs::write(&path, vec![b'#'; 2_000_000]).unwrap();
+        assert!(refused(&path).contains("it is more than a policy"), "{}", refused(&path));
+        assert!(refused(path.parent().unwrap()).contains("is a folder, and no file"));
+        assert!(refused(&path.join("policy.toml")).contains("is a file, and no folder"));
+        let closed = Distrust::Io(home.path().into(), io::ErrorKind::PermissionDenied.into());
+        let said = ConfigError::from(closed).to_string();
+        assert!(said.ends_with(&format!("sudo chmod go+rX '{}'", home.path().display())), "{said}");
     }
 
     #[test]

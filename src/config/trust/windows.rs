@@ -83,6 +83,11 @@ fn mend(path: &Path, kind: Kind) -> String {
     )
 }
 
+/// What lets ordinary accounts read there.
+pub(super) fn let_read(path: &Path) -> String {
+    format!("icacls \"{}\" /grant *S-1-5-32-545:RX", path.display())
+}
+
 /// Where the machine keeps what belongs to no user, as the registry's part for administrators tells it: the variable of the same name is the
 /// user's to set.
 pub(in crate::config) fn program_data() -> PathBuf {

@@ -154,8 +154,8 @@ pub struct Setup {
     /// The machine-wide policy, and the digest of the effective one.
     pub policy: FileSeen,
     pub digest: Option<String>,
-    /// The profile's name; `None` where it is the only one.
-    pub profile: Option<String>,
+    pub profile: String,
+    pub has_several_profiles: bool,
     /// Which tenant through which hosts, or why that is not known.
     pub connection: Result<Connection, NoConnection>,
     pub places: Places,

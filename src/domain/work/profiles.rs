@@ -4,6 +4,9 @@ use jiff::Timestamp;
 
 use crate::domain::technician::Technician;
 
+/// The profile of the lines above all tables.
+pub const DEFAULT: &str = "default";
+
 /// One of them, and what its own ledger knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileState {

@@ -56,6 +56,11 @@ impl Way {
         }
     }
 
+    /// Of those `offered`, the one to unlock with: a browser's page can be told to ask for a password, a code's cannot.
+    pub fn to_unlock(offered: &[Self]) -> Option<Self> {
+        offered.iter().find(|way| **way == Self::Browser).or(offered.first()).copied()
+    }
+
     /// The other one.
     #[must_use]
     pub fn other(self) -> Self {
@@ -121,6 +126,8 @@ pub struct SignedIn {
     pub lights: Lights,
     /// Whether the session outlives the program.
     pub remembered: bool,
+    /// Nobody was here for so long that a reveal wants a fresh sign-in.
+    pub locked: bool,
 }
 
 /// Somebody else than last time has signed in: the desk is theirs only once that is confirmed.
@@ -158,5 +165,11 @@ mod tests {
     #[case::the_policy_wins(Ways::DeviceCode, &[Way::Browser], &[Way::Browser])]
     fn what_is_offered_is_wanted_and_allowed(#[case] ways: Ways, #[case] allowed: &[Way], #[case] offered: &[Way]) {
         assert_eq!(ways.within(allowed), offered);
+    }
+
+    #[test]
+    fn a_desk_is_unlocked_by_browser_where_one_is_offered() {
+        assert_eq!(Way::to_unlock(&Way::ALL), Some(Way::Browser));
+        assert_eq!(Way::to_unlock(&[Way::DeviceCode]), Some(Way::DeviceCode));
     }
 }

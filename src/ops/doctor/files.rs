@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -55,8 +56,14 @@ fn folder(places: &Places) -> Finding {
         );
     }
     let tried = places.state.join(format!(".doctor-{}", Uuid::new_v4()));
-    match File::create_new(&tried).and_then(|_| fs::remove_file(&tried)) {
+    // As much as a call writes: an empty file finds room on a full disk.
+    let written = File::create_new(&tried).and_then(|mut file| file.write_all(&vec![0; 64 * 1024]));
+    match written.and(fs::remove_file(&tried)) {
         Ok(()) => Finding::well(format!("{path} can be written.")),
+        Err(error) if error.kind() == ErrorKind::StorageFull => {
+            Finding::fix(format!("{path} is on a disk that is full."))
+                .by(Who::You, "Free some space; without a record no key is asked for.")
+        }
         Err(error) => Finding::fix(format!("{path} cannot be written: {error}."))
             .by(Who::MachineAdministrator, "Let this account write there; without a record no key is asked for."),
     }
@@ -84,8 +91,10 @@ fn privacy(_: &Path) -> Finding {
 /// The ledger, and who signed in last by it.
 fn ledger(path: &Path) -> (Finding, Finding) {
     if !path.exists() {
-        let none = "There is none yet: the first start makes it.";
-        return (Finding::not_checked(none), Finding::not_checked(none));
+        return (
+            Finding::not_checked("There is none yet: the first start makes it."),
+            Finding::not_checked("Nobody has signed in here yet."),
+        );
     }
     match Ledger::open(path) {
         Ok(ledger) => (whole(&ledger), last_sign_in(&ledger)),
@@ -112,7 +121,7 @@ fn whole(ledger: &Ledger) -> Finding {
 fn tried(ledger: &Ledger) -> Result<(), StoreError> {
     const TAKEN_BACK: &str = "taken back";
     let written = ledger.write(Timestamp::now(), &nobody(), |pen| {
-        pen.append(None, &Event::SignedIn)?;
+        pen.append(None, &Event::SignedIn { resumed: true })?;
         Err::<(), _>(TxError::Conflict(TAKEN_BACK.into()))
     });
     match written {
@@ -144,14 +153,15 @@ fn unusable(error: &StoreError) -> Finding {
         }
         StoreError::Newer(_) => finding.by(Who::MachineAdministrator, "Update keydesk on this machine."),
         StoreError::Full(_) => finding.by(Who::You, "Free some space."),
-        _ => finding.by(Who::MachineAdministrator, "Let this account read and write the file."),
+        _ => finding
+            .by(Who::MachineAdministrator, "Let this account read and write the file, and see that its disk has room."),
     }
 }
 
 fn last_sign_in(ledger: &Ledger) -> Finding {
     let mut last = None;
     let read = ledger.walk(1, |row| {
-        if matches!(row.event, Event::SignedIn) {
+        if matches!(row.event, Event::SignedIn { .. }) {
             last = row.stamp.technician.map(|technician| (technician, row.at));
         }
         true
@@ -174,7 +184,7 @@ fn index(state: &Path) -> Finding {
     }
     let mut words = Vec::new();
     for path in files {
-        match Index::open(&path).and_then(|index| index.listing()) {
+        match Index::open_as_it_is(&path).and_then(|index| index.listing()) {
             Ok(listing) => words.push(format!(
                 "{} on {}, {}",
                 age::count(listing.keys, "key"),

@@ -18,6 +18,10 @@ use crate::{
 };
 
 pub(super) const LET_THROUGH: &str = "Let this machine reach the host over https. See docs/network.md.";
+const CORRECT_PROXY: &str =
+    "Check the proxy's address (HTTPS_PROXY, or the system's settings), and that this machine may use it.";
+/// Said once, below the check that says why.
+pub(super) const NOT_REACHED: &str = "The host was not reached.";
 /// Further apart than this, in seconds, and it is said.
 const CLOSE_ENOUGH: u64 = 120;
 /// A certificate that ends within this many seconds is said to.
@@ -63,13 +67,14 @@ pub(super) async fn examine(side: &Side, base: &Url) -> Vec<Check> {
     };
     let address = below(base, side.path);
     let ((dns, connect), greeting) = tokio::join!(reached, route::greet(&address, LIMIT));
-    let certificate = certificate(base, &greeting, connect.grade == Grade::Well);
+    let connects = connect.grade == Grade::Well;
+    let certificate = certificate(base, &greeting, connects);
     vec![
         Check::new(side.proxy, format!("proxy to {host}"), said_of_proxy(proxy.as_ref(), base)),
         Check::new(side.dns, format!("name {host}"), dns),
         Check::new(side.connect, format!("connection to {host}"), connect),
         Check::new(side.tls, format!("certificate of {host}"), certificate),
-        Check::new(side.clock, format!("clock of {host}"), clock(&greeting.answer)),
+        Check::new(side.clock, format!("clock of {host}"), clock(&greeting.answer, connects)),
     ]
 }
 
@@ -115,10 +120,10 @@ async fn named_and_connected(host: &str, port: u16, proxy: Option<&str>) -> (Fin
         Some(address) => format!("The proxy looks it up. {address} is {}.", listed(&addresses)),
         None => format!("{}.", listed(&addresses)),
     });
-    (named.took(took), within(connected(&what, &addresses)).await)
+    (named.took(took), within(connected(&what, &addresses, proxy.is_some())).await)
 }
 
-async fn connected(what: &str, addresses: &[SocketAddr]) -> Finding {
+async fn connected(what: &str, addresses: &[SocketAddr], is_proxy: bool) -> Finding {
     let begun = Instant::now();
     let result = route::connect(addresses).await;
     let took = begun.elapsed();
@@ -130,7 +135,8 @@ async fn connected(what: &str, addresses: &[SocketAddr]) -> Finding {
                 io::ErrorKind::TimedOut => "no connection in time".to_owned(),
                 _ => printable(&error.to_string()),
             };
-            Finding::fix(format!("{what} cannot be reached: {why}.")).took(took).by(Who::NetworkTeam, LET_THROUGH)
+            let mend = if is_proxy { CORRECT_PROXY } else { LET_THROUGH };
+            Finding::fix(format!("{what} cannot be reached: {why}.")).took(took).by(Who::NetworkTeam, mend)
         }
     }
 }
@@ -171,7 +177,7 @@ fn certificate(base: &Url, greeting: &Greeting, connects: bool) -> Finding {
                 "A firewall or a proxy stops it there; one that wants a sign-in of its own does the same.",
             )
         }
-        (None, Err(error)) => Finding::not_checked(format!("No certificate came: {error}")),
+        (None, Err(_)) => return Finding::not_checked(NOT_REACHED),
         (None, Ok(_)) => Finding::not_checked("No certificate was seen."),
     };
     finding.took(greeting.took)
@@ -207,10 +213,11 @@ fn vouched(certificate: &Certificate, answer: &Result<Heard, HttpError>) -> Find
     }
 }
 
-fn clock(answer: &Result<Heard, HttpError>) -> Finding {
+fn clock(answer: &Result<Heard, HttpError>, connects: bool) -> Finding {
     let heard = match answer {
         Ok(heard) => heard,
-        Err(error) => return Finding::not_checked(format!("No answer came: {error}")),
+        Err(error) if connects => return Finding::not_checked(format!("No answer came: {error}")),
+        Err(_) => return Finding::not_checked(NOT_REACHED),
     };
     let Some(ahead) = heard.ahead else {
         return Finding::not_checked(format!("It answered {} and did not tell its time.", heard.status));

@@ -30,7 +30,7 @@ const TOGETHER: Duration = LIMIT.saturating_mul(2);
 
 pub(super) async fn examine(setup: &Setup) -> Vec<Check> {
     match &setup.connection {
-        Ok(connection) => match tokio::time::timeout(TOGETHER, of(connection, setup.remembers)).await {
+        Ok(connection) => match tokio::time::timeout(TOGETHER, of(connection, setup)).await {
             Ok(checks) => checks,
             Err(_) => without(Finding::not_checked(format!("It took more than {} s.", TOGETHER.as_secs()))),
         },
@@ -39,8 +39,8 @@ pub(super) async fn examine(setup: &Setup) -> Vec<Check> {
     }
 }
 
-async fn of(connection: &Connection, remembers: bool) -> Vec<Check> {
-    let vault = if remembers { Vault::open(connection).await } else { Vault::memory() };
+async fn of(connection: &Connection, setup: &Setup) -> Vec<Check> {
+    let vault = if setup.remembers { Vault::open(connection, &setup.profile).await } else { Vault::memory() };
     let session = Session::new(quick(), connection.clone(), vault);
     match session.restore().await {
         Ok(true) => lights_of(&session).await,

@@ -6,7 +6,7 @@ use super::{host, skipped, within};
 use crate::{
     domain::{
         connection::Connection,
-        work::doctor::{Check, Finding, NoConnection, Who},
+        work::doctor::{Check, Finding, Grade, NoConnection, Who},
     },
     http::{Http, Limits},
     sign_in::{Discovered, SignInError, discovered},
@@ -38,6 +38,9 @@ pub(super) async fn examine(connection: &Result<Connection, NoConnection>) -> Ve
         host::examine(&host::GRAPH, &connection.graph),
         within(discovery(connection)),
     );
+    // What keeps the host away is said there.
+    let is_away = authority.iter().any(|check| check.id == "connect.authority" && check.finding.grade != Grade::Well);
+    let discovery = if is_away { Finding::not_checked(host::NOT_REACHED) } else { discovery };
     let discovery = Check::new("discovery", "discovery document", discovery);
     authority.into_iter().chain(graph).chain([discovery]).collect()
 }

@@ -1,14 +1,14 @@
 //! The files somebody wrote: configuration and policy, as the command line read them.
 
 use crate::domain::{
-    connection::{Cloud, Connection},
+    connection::Cloud,
     work::doctor::{Check, Finding, NoConnection, Setup, Who},
 };
 
 pub(super) fn examine(setup: &Setup) -> Vec<Check> {
     vec![
         Check::new("config.file", "configuration", config(setup)),
-        Check::new("config.tenant", "tenant and app", tenant(&setup.connection, setup.profile.as_deref())),
+        Check::new("config.tenant", "tenant and app", tenant(setup)),
         Check::new("policy", "policy", policy(setup)),
     ]
 }
@@ -23,9 +23,10 @@ fn config(setup: &Setup) -> Finding {
     }
 }
 
-fn tenant(connection: &Result<Connection, NoConnection>, profile: Option<&str>) -> Finding {
-    let tenant = profile.map_or_else(|| "Tenant".to_owned(), |name| format!("Profile {name}: tenant"));
-    match connection {
+fn tenant(setup: &Setup) -> Finding {
+    let several = setup.has_several_profiles;
+    let tenant = if several { format!("Profile {}: tenant", setup.profile) } else { "Tenant".to_owned() };
+    match &setup.connection {
         Ok(connection) => Finding::well(format!(
             "{tenant} {}, app {}, cloud {}: sign-in at {}, Graph at {}.",
             connection.tenant,
@@ -58,7 +59,10 @@ fn policy(setup: &Setup) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::work::doctor::{FileSeen, Grade, Places};
+    use crate::domain::work::{
+        doctor::{FileSeen, Grade, Places},
+        profiles::DEFAULT,
+    };
 
     fn seen(path: &str, refused: Option<&str>) -> FileSeen {
         FileSeen { path: path.into(), is_there: true, refused: refused.map(ToOwned::to_owned), mend: None }
@@ -68,7 +72,18 @@ mod tests {
         let nowhere = Places { state: "/s".into(), refused: None, ledger: "/s/l".into(), instances: "/s/i".into() };
         let digest = digest.map(ToOwned::to_owned);
         let connection = Err(NoConnection::NoTenant);
-        Setup { config, policy, digest, profile: None, connection, places: nowhere, remembers: true, terminal: None }
+        let profile = DEFAULT.to_owned();
+        Setup {
+            config,
+            policy,
+            digest,
+            profile,
+            has_several_profiles: false,
+            connection,
+            places: nowhere,
+            remembers: true,
+            terminal: None,
+        }
     }
 
     #[test]

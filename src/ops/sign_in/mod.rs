@@ -7,10 +7,11 @@ mod out;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 pub use out::sign_out;
 
 use crate::{
-    desk::{Arriving, Desk, Seat, unblocked},
+    desk::{Arriving, Came, Desk, Seat, unblocked},
     domain::{
         capability::Feature,
         connection::Connection,
@@ -139,19 +140,37 @@ async fn take_seat(desk: &Desk, arriving: Arriving) -> Result<SignedIn, Failure>
         Some(seat) if is_same && seat.tenant.id == tenant.id => Arc::clone(&seat.index),
         _ => open_index(desk, technician.id, &tenant).await?,
     };
-    record(desk, &technician, &tenant, before.is_some() && !is_same).await?;
+    let came = match (fresh, remembered) {
+        (true, _) => Came::Fresh,
+        (false, false) => Came::Prompted,
+        (false, true) => Came::Resumed { last: last_there(desk, &technician, &tenant).await? },
+    };
+    let event = Event::SignedIn { resumed: remembered };
+    record(desk, &technician, &tenant, event, before.is_some() && !is_same).await?;
     let session = if remembered { session } else { hand_over(desk, session, before.is_none() || is_same).await? };
     let graph = Graph::new(desk.http.clone(), session.clone());
-    desk.sit(Seat { technician: technician.clone(), tenant: tenant.clone(), graph, index }, fresh);
+    desk.sit(Seat { technician: technician.clone(), tenant: tenant.clone(), graph, index }, came);
     session.ask_for(&[Feature::List]).await;
     desk.debts_changed();
-    Ok(SignedIn { technician, tenant, lights: session.lights(), remembered: session.remembered() })
+    let (lights, remembered) = (session.lights(), session.remembered());
+    Ok(SignedIn { technician, tenant, lights, remembered, locked: desk.is_locked() })
 }
 
-async fn record(desk: &Desk, technician: &Technician, tenant: &Tenant, takes_over: bool) -> Result<(), Failure> {
+async fn last_there(desk: &Desk, technician: &Technician, tenant: &Tenant) -> Result<Option<Timestamp>, Failure> {
+    let (technician, tenant) = (technician.id, tenant.id);
+    desk.read(move |conn| seats::last_there(conn, tenant, technician)).await
+}
+
+async fn record(
+    desk: &Desk,
+    technician: &Technician,
+    tenant: &Tenant,
+    event: Event,
+    takes_over: bool,
+) -> Result<(), Failure> {
     let own = desk.instance.id;
     desk.record_for(Some(technician.clone()), Some(tenant.id), move |pen| {
-        pen.append(None, &Event::SignedIn)?;
+        pen.append(None, &event)?;
         if takes_over {
             for call in calls::open_at(pen.conn(), own)? {
                 pen.append(Some(call), &Event::CallTakenOver)?;

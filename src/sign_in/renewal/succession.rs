@@ -10,10 +10,12 @@ use crate::sign_in::{Session, Vault};
 
 impl Session {
     /// A session of the same connection in which nobody is signed in and that keeps nothing, for a prompt. What Entra demanded of this one
-    /// is asked for there.
+    /// is asked for there, and whoever is signed in here is expected.
     #[must_use]
     pub fn successor(&self) -> Self {
-        self.beside(Vault::memory())
+        let next = self.beside(Vault::memory());
+        next.inner.state().expected = self.inner.expected();
+        next
     }
 
     /// The prompt failed: what Entra demanded there is asked for at the next.

@@ -30,6 +30,8 @@ pub struct Requested {
     /// What the client says it can bear: `cp1`.
     pub capabilities: Vec<String>,
     pub contexts: Vec<String>,
+    /// The id token is to say when credentials were asked for.
+    pub auth_time: bool,
 }
 
 impl Requested {
@@ -44,7 +46,8 @@ impl Requested {
             let all = several.chain(std::iter::once(&request["value"])).filter_map(Value::as_str);
             all.map(str::to_owned).collect()
         };
-        Ok(Self { capabilities: of("xms_cc"), contexts: of("acrs") })
+        let auth_time = claims["id_token"].get("auth_time").is_some();
+        Ok(Self { capabilities: of("xms_cc"), contexts: of("acrs"), auth_time })
     }
 
     /// This, or where nothing was requested the other: a device code is asked for with claims, and polled for with them or without.

@@ -220,6 +220,10 @@ impl Order {
         if let Some(nonce) = &self.nonce {
             claims["nonce"] = nonce.as_str().into();
         }
+        if self.requested.auth_time {
+            // Whoever approves here has just been asked.
+            claims["auth_time"] = now.as_second().into();
+        }
         claims
     }
 }

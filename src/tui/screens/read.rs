@@ -192,7 +192,7 @@ fn body(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
     } else {
         let said = match &desk.stage {
             Some(_) => "dropped here; to see it again is a new disclosure",
-            None if !desk.was_read() => "no answer came; asking for it again is a new disclosure",
+            None if !desk.was_read() => "none came; asking for it again is a new disclosure",
             None => "not here; asking for it again is a new disclosure",
         };
         canvas.fact(13, "Key", Role::Text, said);

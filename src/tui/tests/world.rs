@@ -352,6 +352,7 @@ impl World {
             tenant: Tenant { id: Uuid::from_u128(6), name: "Harborview Clinics".into() },
             lights,
             remembered: true,
+            locked: false,
         }
     }
 

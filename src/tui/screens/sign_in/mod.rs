@@ -44,10 +44,12 @@ pub fn lock(model: &mut Model) {
 
 /// Begins a sign-in: a code is asked for at once, or a page.
 pub fn begin(model: &mut Model, why: Why) {
+    let ways = &model.session.ways;
+    let way =
+        if why == Why::Locked || model.session.is_locked() { Way::to_unlock(ways) } else { ways.first().copied() };
     model.session.why = why;
     model.session.since = model.now;
-    let way = model.session.ways.first().copied().unwrap_or(Way::DeviceCode);
-    ask(model, way);
+    ask(model, way.unwrap_or(Way::DeviceCode));
 }
 
 fn ask(model: &mut Model, way: Way) {
@@ -55,9 +57,8 @@ fn ask(model: &mut Model, way: Way) {
         Why::Session(features) | Why::Consent(features) => features.clone(),
         Why::Locked => Vec::new(),
     };
-    let fresh = model.session.is_locked() || model.session.why == Why::Locked;
+    let fresh = model.session.wants_fresh();
     model.session.way = way;
-    model.session.fresh = fresh;
     model.session.state = State::Starting;
     model.ask(Request::SignIn(Prompt { way, features, fresh }));
 }
@@ -183,11 +184,9 @@ fn seated(model: &mut Model, signed_in: SignedIn) {
     session.tenant_id = Some(signed_in.tenant.id);
     session.signed_out = false;
     session.state = State::Idle;
-    let fresh = std::mem::take(&mut session.fresh);
-    match &mut session.attendance {
-        Some(attendance) if !fresh => attendance.touch(model.now),
-        none_or_old => *none_or_old = Some(Attendance::begin(model.now, model.setup.policy.lock_after)),
-    }
+    let after = model.setup.policy.lock_after;
+    session.attendance =
+        Some(if signed_in.locked { Attendance::locked(after) } else { Attendance::begin(model.now, after) });
     model.lights = signed_in.lights;
     if is_new && before.is_some() {
         taken_over(model);

@@ -33,7 +33,9 @@ fn lines(model: &Model, session: &Session) -> Vec<String> {
     match &session.state {
         State::Code { code, .. } => {
             lines.push(format!("{} at {}, {left} left", printable(&code.user_code), spoken_address(&code.address)));
-            lines.push("Approve only this code.".into());
+            // No code can have Entra ask again; whether it did is looked at where the answer tells.
+            let unasked = if session.wants_fresh() { " No password asked? Sign out there first." } else { "" };
+            lines.push(format!("Approve only this code.{unasked}"));
         }
         State::Page { shut: None, .. } => {
             lines.push(format!("The page has opened in your browser, {left} left."));
@@ -64,7 +66,7 @@ fn why(model: &Model, session: &Session) -> String {
         }
         Why::Locked => {
             let after = age::short(model.setup.policy.lock_after);
-            format!("No key was pressed for {after}. Sign in before a key is read.")
+            format!("Nobody was at this desk for {after}. Sign in before a key is read.")
         }
     }
 }

@@ -29,8 +29,6 @@ pub struct Session {
     /// Since when the prompt stands there.
     pub(super) since: Moment,
     pub(super) signed_out: bool,
-    /// The prompt has Entra ask for credentials again: what comes of it opens a locked desk.
-    pub(super) fresh: bool,
     /// `None` before anybody was there.
     pub(super) attendance: Option<Attendance>,
     /// What the technician put off when it was to be asked for.
@@ -87,7 +85,6 @@ impl Session {
             ways,
             since: setup.now,
             signed_out: true,
-            fresh: false,
             attendance: None,
             put_off: Vec::new(),
             after: Vec::new(),
@@ -163,6 +160,11 @@ impl Session {
     /// Nobody was there for so long that a reveal wants a fresh sign-in.
     pub fn is_locked(&self) -> bool {
         self.attendance.is_some_and(|attendance| attendance.locks_at().is_none())
+    }
+
+    /// Whether a prompt has to have Entra ask for credentials again: it is to open a locked desk.
+    pub(super) fn wants_fresh(&self) -> bool {
+        self.is_locked() || self.why == Why::Locked
     }
 
     /// When the desk locks by itself.

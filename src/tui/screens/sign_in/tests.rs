@@ -343,8 +343,13 @@ fn an_idle_desk_locks_and_everything_but_a_reveal_goes_on() {
     desk.press("esc");
     desk.hold(is_sign_in);
     let effects = desk.press("enter 2 enter");
-    let fresh = Request::SignIn(Prompt { fresh: true, ..Prompt::by(Way::DeviceCode) });
-    assert_eq!(asked(&effects), [&fresh], "no key is asked for");
+    let fresh = |way| Request::SignIn(Prompt { fresh: true, ..Prompt::by(way) });
+    assert_eq!(
+        asked(&effects),
+        [&fresh(Way::Browser)],
+        "no key is asked for, and a browser can be told to ask for a password"
+    );
+    assert_eq!(asked(&desk.press("b")), [&fresh(Way::DeviceCode)]);
     desk.progress(is_sign_in, Progress::DeviceCode(code()));
     assert_screen!(desk);
     desk.release();
@@ -357,7 +362,20 @@ fn a_locked_desk_asks_when_a_call_is_opened_not_when_its_key_is_read() {
     let mut desk = locked(Desk::open());
     desk.hold(is_sign_in);
     desk.reach_caller();
-    assert!(desk.shows("No key was pressed for 15 min."), "{:#?}", desk.rows());
+    assert!(desk.shows("Nobody was at this desk for 15 min."), "{:#?}", desk.rows());
+}
+
+#[test]
+fn a_program_started_anew_after_a_while_is_locked_from_its_first_screen() {
+    let mut desk = Desk::fresh(false, 80, 24);
+    desk.hold(is_resume).start();
+    let locked = SignedIn { locked: true, ..World::signed_in() };
+    desk.answer(is_resume, Ok(Outcome::SignedIn(locked)));
+    assert!(desk.row(1).contains("locked"), "{:#?}", desk.rows());
+    desk.release();
+    desk.hold(is_sign_in);
+    desk.reach_caller();
+    assert!(desk.shows("Nobody was at this desk for 15 min."), "{:#?}", desk.rows());
 }
 
 #[test]
