@@ -6,9 +6,12 @@ mod common;
 use std::path::Path;
 
 use assert_cmd::Command;
+use common::{Served, TICKET, environment, serve};
 #[cfg(unix)]
-use common::pty::{Term, keydesk as in_terminal};
-use common::{Served, TICKET, environment, key_requests, serve};
+use common::{
+    key_requests,
+    pty::{Term, keydesk as in_terminal},
+};
 #[cfg(unix)]
 use rustix::process::Signal;
 use serde_json::Value;

@@ -213,6 +213,8 @@ fn page(status: u16, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use proptest::prelude::*;
     use rstest::rstest;
 
@@ -260,6 +262,28 @@ mod tests {
         assert_eq!(status(&good.replace("GET", "POST")), 405);
         assert_eq!(status("\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n"), 400);
         assert_eq!(status(&good[..40]), 0);
+    }
+
+    #[tokio::test]
+    async fn a_browser_arrives_by_either_loopback_address() {
+        for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+            let landing = Landing::open().await.unwrap();
+            if ip.is_ipv6() && landing.v6.is_none() {
+                eprintln!("skipped: this machine has no {ip}");
+                continue;
+            }
+            let browser = async {
+                let mut stream = TcpStream::connect((ip, landing.port)).await.unwrap();
+                let request = get("/?code=c&state=s-1").replace("4711", &landing.port.to_string());
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.unwrap();
+                answer
+            };
+            let (arrived, answer) = tokio::join!(landing.wait("s-1"), browser);
+            assert_eq!(arrived.get("code"), Some("c"));
+            assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(CAME_BACK), "{answer}");
+        }
     }
 
     #[test]
