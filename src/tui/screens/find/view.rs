@@ -20,7 +20,7 @@ use super::{
         card::{self, Window},
     },
     Find, MOST, Target,
-    keys::{only_device, shows_list},
+    keys::{may_unlock, only_device, shows_list},
 };
 use crate::domain::{
     age,
@@ -59,6 +59,11 @@ pub fn view(model: &Model, canvas: &mut Canvas) {
     let notice = first_time
         .then(|| (Role::Text, "First time? Type what the caller says, then Enter.".to_owned()))
         .filter(|_| find.device.is_none());
+    let locked = (may_unlock(model) && !model.session.is_renewing()).then(|| {
+        let after = age::short(model.setup.policy.lock_after);
+        (Role::Text, format!("Locked: nobody was here for {after}. Enter signs in before a call comes."))
+    });
+    let notice = locked.or(notice);
     let opening = is_opening(model).then(|| (Role::Text, format!("{} Opening the call", model.spinner())));
     let notice = opening.or(notice);
     skeleton::foot(model, canvas, notice, &hints(model, target.as_ref()));
@@ -476,7 +481,11 @@ pub fn hints(model: &Model, target: Option<&Target>) -> Vec<Hint> {
             hints.push(model.hint(Action::LookAgain, "look again"));
         }
     } else if find.field.is_empty() && find.device.is_none() {
-        hints.push(model.hint(Action::GoOn, "open").unless(true, "nothing typed"));
+        hints.push(if may_unlock(model) {
+            model.hint(Action::GoOn, "sign in")
+        } else {
+            model.hint(Action::GoOn, "open").unless(true, "nothing typed")
+        });
         if find.refused.is_some() || find.failure.is_some() {
             hints.push(model.hint(Action::Back, "dismiss"));
         }
