@@ -178,6 +178,11 @@ fn is_opening(model: &Model) -> bool {
     model.asks.any(|request| matches!(request, Request::OpenCall(_)))
 }
 
+/// Opening the device failed, and nobody tries again by himself.
+fn is_shut(model: &Model) -> bool {
+    model.find.failure.is_some() && !model.asks.any(|request| matches!(request, Request::OpenDevice(_)))
+}
+
 fn is_asking(model: &Model) -> bool {
     model.asks.any(|request| matches!(request, Request::LookUp(_)))
 }
@@ -273,7 +278,12 @@ fn opening(model: &Model, canvas: &mut Canvas, target: &Target) -> u16 {
     canvas.fact(10, "Device", Role::Strong, &name.unwrap_or_else(|| "not in the list yet".into()));
     let drive = words::drive_and_date(model, target.key.volume, target.key.escrowed);
     canvas.fact(11, "Key", Role::Text, &format!("{}, {drive}, {}", target.key.id.short(), target.rank.words()));
-    canvas.fact(13, "Entra", Role::Text, &format!("{} Opening the device", model.spinner()));
+    let state = if is_shut(model) {
+        "The device could not be opened; F5 looks again".to_owned()
+    } else {
+        format!("{} Opening the device", model.spinner())
+    };
+    canvas.fact(13, "Entra", Role::Text, &state);
     15
 }
 
@@ -472,11 +482,16 @@ pub fn hints(model: &Model, target: Option<&Target>) -> Vec<Hint> {
         let missing = find.missing();
         let more = format!("{missing} more character{}", if missing == 1 { "" } else { "s" });
         let opening = find.target_card().is_none();
-        hints.push(
-            model.hint(Action::GoOn, "verify caller").unless(missing > 0, more).unless(opening, "opening the device"),
-        );
-        hints.push(model.hint(Action::NextPart, "duplicates, history").unless(opening, "opening"));
-        if missing == 0 {
+        let shut = opening && is_shut(model);
+        let why = if shut { "not opened" } else { "opening the device" };
+        hints.push(model.hint(Action::GoOn, "verify caller").unless(missing > 0, more).unless(opening, why));
+        if shut {
+            hints.push(model.hint(Action::LookAgain, "look again"));
+        }
+        if !shut {
+            hints.push(model.hint(Action::NextPart, "duplicates, history").unless(opening, "opening"));
+        }
+        if missing == 0 && !shut {
             hints.push(model.hint(Action::Back, "back"));
             hints.push(model.hint(Action::LookAgain, "look again"));
         }

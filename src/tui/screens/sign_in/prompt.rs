@@ -7,6 +7,7 @@ use super::{
 };
 use crate::domain::{
     age,
+    capability::Feature,
     foreign::printable,
     work::sign_in::{AnotherName, Way},
 };
@@ -57,7 +58,10 @@ fn lines(model: &Model, session: &Session) -> Vec<String> {
 
 fn why(model: &Model, session: &Session) -> String {
     match &session.why {
-        Why::Session(_) => "Entra wants you to sign in again before it gives out a key.".into(),
+        Why::Session(features) if features.contains(&Feature::Reveal) => {
+            "Entra wants you to sign in again before it gives out a key.".into()
+        }
+        Why::Session(_) => "Entra wants you to sign in again before it answers.".into(),
         Why::Consent(features) => {
             let words: Vec<&str> = features.iter().map(|feature| feature.word()).collect();
             let all = words.join(", ");

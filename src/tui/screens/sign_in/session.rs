@@ -80,7 +80,7 @@ impl Session {
         let tenant = setup.profile.as_ref().map_or(&setup.tenant, |(_, label)| label);
         // An id says little, and is long: its beginning tells tenants apart until Entra says the name.
         let tenant = match Uuid::parse_str(tenant) {
-            Ok(id) => format!("tenant {:08x}", id.as_fields().0),
+            Ok(id) => format!("tenant {:06x}", id.as_fields().0 >> 8),
             Err(_) => tenant.clone(),
         };
         Self {
