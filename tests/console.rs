@@ -187,6 +187,41 @@ fn while_the_last_write_is_waited_for_no_digit_is_on_the_screen() {
     assert_eq!(recorded, 1, "what was being written is written");
 }
 
+/// `keydesk sign-in` in a terminal, its code approved as `who`.
+fn signing_in_as(who: &str, home: &Path, served: &Served) -> Term {
+    let mut command = keydesk(home, Some(&served.running));
+    command.arg("sign-in");
+    let term = Term::spawn(command, 100, 24);
+    term.wait_for("Approve only this code");
+    let screen = term.screen();
+    let code = screen.split_once(" and type ").and_then(|(_, rest)| rest.split_whitespace().next()).unwrap();
+    served.running.tenant().approve(code, Some(who)).unwrap();
+    term
+}
+
+#[test]
+fn the_command_line_asks_whether_another_name_is_meant_and_takes_only_a_yes() {
+    let (home, served) = (tempfile::tempdir().unwrap(), common::serve_people());
+    let (dana, sam) = ("dana@harborview.example", "sam@harborview.example");
+    assert_eq!(signing_in_as(dana, home.path(), &served).exit_code(), 0);
+    for (answer, code, said) in [
+        ("\r", 3, "Nothing was recorded under its name."),
+        ("yeah\r", 3, "That account is signed out again."),
+        ("yes\r", 0, "Signed in to Harborview Clinics as sam@harborview.example."),
+    ] {
+        let mut term = signing_in_as(sam, home.path(), &served);
+        term.wait_for("Last time it was Dana Reyes");
+        term.wait_for("Type yes to go on under the new name");
+        term.send(answer);
+        assert_eq!(term.exit_code(), code, "{answer:?}: {}", term.screen());
+        assert!(term.screen().contains(said), "{answer:?}: {}", term.screen());
+    }
+    // From now on it is the name of last time.
+    let mut term = signing_in_as(sam, home.path(), &served);
+    assert_eq!(term.exit_code(), 0, "{}", term.screen());
+    assert!(!term.screen().contains("Last time"), "{}", term.screen());
+}
+
 #[test]
 fn help_and_debts_open_and_close_by_their_keys() {
     let (served, home) = (serve(), tempfile::tempdir().unwrap());

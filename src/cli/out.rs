@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::domain::{
     foreign::is_unsafe,
-    work::{Failure, Kind},
+    work::{Failure, Kind, sign_in::Way},
 };
 
 /// One line on stdout.
@@ -58,6 +58,13 @@ pub(super) fn failure(failure: &Failure) {
         if !line.is_empty() {
             note(&format!("  {line}"));
         }
+    }
+    if let Some(way) = failure.instead {
+        let flag = match way {
+            Way::DeviceCode => "--device-code",
+            Way::Browser => "--browser",
+        };
+        note(&format!("  That is `keydesk sign-in {flag}`."));
     }
     if let Some(report) = &failure.report {
         note(&format!("  For Microsoft: {report}"));

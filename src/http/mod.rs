@@ -110,7 +110,7 @@ impl Http {
         Self { inner: Arc::new(inner), on_wait: None, turn: Turn::Front }
     }
 
-    /// The same client, which tells `on_wait` before every pause.
+    /// The same client, which tells `on_wait` before every pause that the service brought about.
     #[must_use]
     pub fn with_waiting(&self, on_wait: OnWait) -> Self {
         Self { on_wait: Some(on_wait), ..self.clone() }

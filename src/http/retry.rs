@@ -56,9 +56,10 @@ where
             };
             (Instant::now() + pause < give_up).then_some(pause)
         })
-        .notify(|_, pause| {
+        .notify(|setback, pause| {
             tracing::debug!(?pause, "waiting before another attempt");
-            if let Some(on_wait) = on_wait {
+            // Where nothing answered nobody asked us to wait.
+            if let (Setback::Answer(_), Some(on_wait)) = (setback, on_wait) {
                 on_wait(Waiting { for_: pause });
             }
         })

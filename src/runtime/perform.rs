@@ -70,10 +70,8 @@ async fn copy(desk: &Desk, text: String) -> Result<(), Failure> {
 
 /// Opens the technician's browser: a graphical one, never a text browser in this terminal.
 pub async fn browse(address: String) -> Result<(), Failure> {
-    let by_hand = |why: &str| {
-        Failure::new(Kind::Failed, format!("No browser can be opened here{why}."))
-            .next("Type the address on any device, or scan the code.")
-    };
+    // What to do instead stands on the screen already: the address, and where it may be opened.
+    let by_hand = |why: &str| Failure::new(Kind::Failed, format!("No browser can be opened here{why}."));
     if !address.starts_with("https://") && !address.starts_with("http://") {
         return Err(by_hand(": this is no web address"));
     }

@@ -4,7 +4,7 @@ use crate::{
     domain::{
         age,
         call::Call,
-        debt::Debt,
+        debt::{Debt, DebtState},
         key::place,
         work::{AskId, Failure, call::Note, open_device::Card},
     },
@@ -162,6 +162,11 @@ impl CallDesk {
             (Some(note), true) => note.debts.iter().collect(),
             _ => live,
         };
+        // An attempt that handed out nothing is no news beside one that did.
+        let is_void = |debt: &Debt| matches!(debt.state, DebtState::Cancelled { .. });
+        if debts.iter().any(|debt| !is_void(debt)) {
+            debts.retain(|debt| !is_void(debt));
+        }
         debts.sort_by_key(|debt| (debt.key != self.call.key, debt.call != self.call.id, std::cmp::Reverse(debt.since)));
         debts
     }

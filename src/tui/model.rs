@@ -35,6 +35,8 @@ const TOAST: Duration = Duration::from_secs(6);
 const HELD: Duration = Duration::from_millis(1200);
 /// Keys that come faster than fingers were typed before the screen they arrive at, or pasted without brackets.
 const BURST: Duration = Duration::from_millis(40);
+/// Letters of one word follow each other within this time.
+const TYPING: Duration = Duration::from_millis(700);
 
 /// What was typed before a question stood there for so long was meant for something else.
 pub const SETTLE: Duration = Duration::from_millis(250);
@@ -126,6 +128,7 @@ pub struct Toast {
 pub struct Presses {
     last: Option<(KeyCombination, Moment)>,
     deliberate: bool,
+    after_pause: bool,
 }
 
 impl Presses {
@@ -133,11 +136,17 @@ impl Presses {
         let held = self.last.is_some_and(|(last, at)| last == key && !at.in_(HELD).passed(now));
         let ahead = self.last.is_some_and(|(_, at)| !at.in_(BURST).passed(now));
         self.deliberate = !repeat && !held && !ahead;
+        self.after_pause = self.last.is_none_or(|(_, at)| at.in_(TYPING).passed(now));
         self.last = Some((key, now));
     }
 
     pub fn deliberate(&self) -> bool {
         self.deliberate
+    }
+
+    /// Not one of a word that is being typed.
+    pub fn after_pause(&self) -> bool {
+        self.after_pause
     }
 }
 

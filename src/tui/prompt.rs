@@ -45,7 +45,9 @@ pub fn draw(model: &Model, canvas: &mut Canvas, own: Option<Prompt>) {
     let Some(prompt) = sign_in::prompt(model).or(own) else { return };
     // Between calls the box keeps the focus, and the bar.
     let barred = model.call.is_some() || model.session.is_renewing();
-    canvas.clear(FIRST..=FIRST + ROWS);
+    // What stands open below the card on a tall screen would lose its head: it goes too.
+    let tall = canvas.rows() > FIRST + ROWS + 3;
+    canvas.clear(FIRST..=if tall { canvas.rows() - 2 } else { FIRST + ROWS });
     let width = usize::from(canvas.edge().saturating_sub(12));
     let lines: Vec<String> = prompt.lines.iter().flat_map(|line| wrap(line, width)).take(usize::from(ROWS)).collect();
     for (row, line) in (FIRST..).zip(&lines) {

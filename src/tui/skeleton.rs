@@ -5,7 +5,7 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    canvas::{Canvas, cut},
+    canvas::{Canvas, cut, wrap},
     footer::{self, Hint},
     keymap::Action,
     model::Model,
@@ -241,12 +241,18 @@ pub fn foot_from(model: &Model, canvas: &mut Canvas, col: u16, notice: Option<(R
     let looking = model.is_looking().then(|| (Role::Text, format!("{} Looking again", model.spinner())));
     let toast = model.toast.as_ref().map(|toast| (toast.role, toast.text.clone()));
     if let Some((role, text)) = waiting.or(looking).or(toast).or(notice) {
-        canvas.put(canvas.rows() - 1, col, role, &text);
+        // Beside a QR it takes two rows.
+        let lines = if col > 3 { wrap(&text, canvas.room(col)) } else { vec![text] };
+        let first = canvas.rows() - if lines.len() > 1 { 2 } else { 1 };
+        for (row, line) in (first..canvas.rows()).zip(&lines) {
+            canvas.put(row, col, role, line);
+        }
     }
     let mut hints = hints.to_vec();
     if model.shown_failure().is_some_and(|failure| failure.report.is_some()) {
         let copy = model.hint(Action::CopyReport, "copy for Microsoft").unless(!model.may_copy(), "policy forbids");
-        hints.insert(hints.len().min(1), copy);
+        // After what Enter does, and the key that matters next.
+        hints.insert(hints.len().min(2), copy);
     }
     footer::draw(canvas, &hints);
 }

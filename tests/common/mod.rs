@@ -58,8 +58,19 @@ pub struct Served {
 }
 
 pub fn serve() -> Served {
+    on_a_thread(tenant())
+}
+
+/// The same where a person approves.
+pub fn serve_people() -> Served {
+    on_a_thread(async {
+        simulation::start(Options { scenario: Source::Small, speed: 400.0, ..Options::default() }).await.unwrap()
+    })
+}
+
+fn on_a_thread(tenant: impl Future<Output = Running>) -> Served {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let running = runtime.block_on(tenant());
+    let running = runtime.block_on(tenant);
     Served { running: Arc::new(running), _runtime: runtime }
 }
 

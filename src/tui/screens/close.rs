@@ -153,6 +153,15 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_that_handed_nothing_out_does_not_stand_beside_the_debt() {
+        let mut desk = in_windows();
+        let mut void = desk.model.debts[0].clone();
+        void.state = DebtState::Cancelled { at: desk.now.wall };
+        desk.news(News::Debts(vec![void, desk.model.debts[0].clone()]));
+        assert!(desk.shows("owed since") && !desk.shows("not handed out"), "{:#?}", desk.rows());
+    }
+
+    #[test]
     fn the_note_is_copied_without_a_digit_of_the_key() {
         let mut desk = in_windows();
         let effects = desk.press("c");

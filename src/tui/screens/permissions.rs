@@ -187,8 +187,8 @@ fn evidence(model: &Model, feature: Feature, light: &Light) -> (String, String) 
         Light::NotAsked => {
             let when = match feature {
                 Feature::List => "Asked for when you sign in.",
-                Feature::Reveal | Feature::Rotate => "Asked for when you open a call; a asks for it now.",
-                Feature::Audit => "Asked for by a alone.",
+                Feature::Reveal | Feature::Rotate => "Not asked for yet: opening a call does, or the key a now.",
+                Feature::Audit => "Not asked for yet: only the key a does.",
             };
             (when.into(), String::new())
         }
@@ -265,6 +265,20 @@ mod tests {
     }
 
     #[test]
+    fn at_120_by_40_all_that_stands_behind_a_light_is_said() {
+        let mut desk = Desk::sized(120, 40);
+        desk.press("f6");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn a_light_that_was_not_asked_for_says_what_asks() {
+        let mut desk = open();
+        desk.press("4");
+        assert!(desk.shows("Not asked for yet: only the key a does."), "{:#?}", desk.rows());
+    }
+
+    #[test]
     fn everything_is_asked_for_silently_first_and_a_prompt_comes_only_for_what_lacks_consent() {
         let mut desk = open();
         assert_eq!(asked(&desk.press("a")), [&Request::Redeem(Feature::ALL.to_vec())]);
@@ -276,7 +290,7 @@ mod tests {
             panic!("{effects:?}")
         };
         assert_eq!(features[..], [Feature::Rotate, Feature::Audit]);
-        assert!(desk.shows("Entra has not asked you yet for: rotate, audit."), "{:#?}", desk.rows());
+        assert!(desk.shows("Entra needs your consent, once, to rotate and audit."), "{:#?}", desk.rows());
     }
 
     #[test]

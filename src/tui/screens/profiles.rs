@@ -114,7 +114,11 @@ fn entry(model: &Model, canvas: &mut Canvas, row: u16, n: usize, profile: &Profi
     canvas.put(row, 3, Role::Text, &(n + 1).to_string());
     let col = 5 + u16::from(n >= 9);
     canvas.put_in(row, col, 23, if profile.is_here { Role::Strong } else { Role::Text }, &printable(&profile.label));
-    let below = if profile.is_here { "you are here".to_owned() } else { printable(&profile.tenant) };
+    let below = match () {
+        () if profile.is_here => "you are here".to_owned(),
+        () if profile.label == profile.tenant => String::new(),
+        () => printable(&profile.tenant),
+    };
     canvas.put_in(row + 1, col, 23, Role::Dim, &below);
     let (who, how) = match (&profile.last, profile.signed_out) {
         (None, _) => ("nobody yet".to_owned(), ""),
@@ -213,6 +217,22 @@ mod tests {
         desk.press("f8");
         assert!(desk.row(1).starts_with("  2 Northgate Legal"), "{}", desk.row(1));
         assert_screen!(desk);
+    }
+
+    #[test]
+    fn at_120_by_40_the_tenants_stand_beside_the_runbook() {
+        let mut desk = several(Desk::sized(120, 40));
+        desk.press("f8");
+        assert_screen!(desk);
+    }
+
+    #[test]
+    fn a_tenant_without_a_label_is_named_once() {
+        let mut desk = several(Desk::open());
+        desk.world.profiles[2].label = "westfield.example".into();
+        desk.press("f8");
+        let rows = desk.rows();
+        assert_eq!(rows.iter().filter(|row| row.contains("westfield.example")).count(), 1, "{rows:#?}");
     }
 
     #[test]

@@ -198,7 +198,7 @@ fn reasons(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
 /// What will be written down, once it is all there.
 fn record(model: &Model, canvas: &mut Canvas, desk: &CallDesk, row: u16) -> u16 {
     let Some((ticket, reason)) = complete(model, desk) else { return row };
-    let who = model.session.who(false);
+    let who = model.session.technician().map(|technician| technician.short_name().to_string()).unwrap_or_default();
     let how = desk.call.verification.as_ref().map(|v| v.words.clone()).unwrap_or_default();
     let said = format!("{who} reads {}, {ticket}, {}, {how}.", desk.call.key.short(), reason.label);
     canvas.fact(row, "Record", Role::Text, &said);

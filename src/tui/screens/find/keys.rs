@@ -2,7 +2,11 @@
 
 use super::{
     super::super::{
-        keymap::Action, model::Model, screens::Page, screens::card, screens::duplicates::Duplicates, theme::Role, words,
+        keymap::Action,
+        model::Model,
+        screens::{Page, card, duplicates::Duplicates, sign_in},
+        theme::Role,
+        words,
     },
     Chosen, Find, ask_index, open_call, target_changed,
 };
@@ -121,6 +125,11 @@ pub fn only_device(find: &Find) -> bool {
     find.target().is_none() && find.device.is_none() && find.listed() == 1 && find.devices().len() == 1
 }
 
+/// Whether Enter opens a locked desk: nothing is typed, so nobody waits on the line yet.
+pub(super) fn may_unlock(model: &Model) -> bool {
+    model.session.is_locked() && model.find.field.is_empty() && model.find.device.is_none()
+}
+
 fn go_on(model: &mut Model) {
     let find = &model.find;
     if only_device(find) {
@@ -128,6 +137,9 @@ fn go_on(model: &mut Model) {
     }
     match find.missing() {
         0 => open_call(model),
+        _ if may_unlock(model) => {
+            sign_in::must_unlock(model);
+        }
         _ if find.target().is_none() => {}
         n => model
             .toast(Role::Warn, format!("{} to hear. A key is read out only for all eight.", words::more_characters(n))),

@@ -585,3 +585,15 @@ fn what_ended_the_last_call_goes_with_esc_and_has_no_bar_of_its_own() {
     desk.press("esc");
     assert!(!desk.shows("Refused"));
 }
+
+#[test]
+fn a_device_that_could_not_be_opened_is_not_said_to_be_opening() {
+    let mut desk = Desk::open();
+    desk.hold(|request| matches!(request, Request::OpenDevice(_)));
+    desk.type_text("4F2B91C0");
+    desk.wait(200);
+    let failed = failure(Kind::Failed, "Entra's answer is of no use: a web page came instead.").next("Try again.");
+    desk.answer(|request| matches!(request, Request::OpenDevice(_)), Err(failed));
+    assert_screen!(desk);
+    assert!(asked(&desk.press("f5")).iter().any(|request| matches!(request, Request::OpenDevice(_))));
+}

@@ -20,7 +20,7 @@ use super::{
         card::{self, Window},
     },
     Find, MOST, Target,
-    keys::{only_device, shows_list},
+    keys::{may_unlock, only_device, shows_list},
 };
 use crate::domain::{
     age,
@@ -59,6 +59,11 @@ pub fn view(model: &Model, canvas: &mut Canvas) {
     let notice = first_time
         .then(|| (Role::Text, "First time? Type what the caller says, then Enter.".to_owned()))
         .filter(|_| find.device.is_none());
+    let locked = (may_unlock(model) && !model.session.is_renewing()).then(|| {
+        let after = age::short(model.setup.policy.lock_after);
+        (Role::Text, format!("Locked: nobody was here for {after}. Enter signs in before a call comes."))
+    });
+    let notice = locked.or(notice);
     let opening = is_opening(model).then(|| (Role::Text, format!("{} Opening the call", model.spinner())));
     let notice = opening.or(notice);
     skeleton::foot(model, canvas, notice, &hints(model, target.as_ref()));
@@ -173,6 +178,11 @@ fn is_opening(model: &Model) -> bool {
     model.asks.any(|request| matches!(request, Request::OpenCall(_)))
 }
 
+/// Opening the device failed, and nobody tries again by himself.
+fn is_shut(model: &Model) -> bool {
+    model.find.failure.is_some() && !model.asks.any(|request| matches!(request, Request::OpenDevice(_)))
+}
+
 fn is_asking(model: &Model) -> bool {
     model.asks.any(|request| matches!(request, Request::LookUp(_)))
 }
@@ -268,7 +278,12 @@ fn opening(model: &Model, canvas: &mut Canvas, target: &Target) -> u16 {
     canvas.fact(10, "Device", Role::Strong, &name.unwrap_or_else(|| "not in the list yet".into()));
     let drive = words::drive_and_date(model, target.key.volume, target.key.escrowed);
     canvas.fact(11, "Key", Role::Text, &format!("{}, {drive}, {}", target.key.id.short(), target.rank.words()));
-    canvas.fact(13, "Entra", Role::Text, &format!("{} Opening the device", model.spinner()));
+    let state = if is_shut(model) {
+        "The device could not be opened; F5 looks again".to_owned()
+    } else {
+        format!("{} Opening the device", model.spinner())
+    };
+    canvas.fact(13, "Entra", Role::Text, &state);
     15
 }
 
@@ -467,16 +482,25 @@ pub fn hints(model: &Model, target: Option<&Target>) -> Vec<Hint> {
         let missing = find.missing();
         let more = format!("{missing} more character{}", if missing == 1 { "" } else { "s" });
         let opening = find.target_card().is_none();
-        hints.push(
-            model.hint(Action::GoOn, "verify caller").unless(missing > 0, more).unless(opening, "opening the device"),
-        );
-        hints.push(model.hint(Action::NextPart, "duplicates, history").unless(opening, "opening"));
-        if missing == 0 {
+        let shut = opening && is_shut(model);
+        let why = if shut { "not opened" } else { "opening the device" };
+        hints.push(model.hint(Action::GoOn, "verify caller").unless(missing > 0, more).unless(opening, why));
+        if shut {
+            hints.push(model.hint(Action::LookAgain, "look again"));
+        }
+        if !shut {
+            hints.push(model.hint(Action::NextPart, "duplicates, history").unless(opening, "opening"));
+        }
+        if missing == 0 && !shut {
             hints.push(model.hint(Action::Back, "back"));
             hints.push(model.hint(Action::LookAgain, "look again"));
         }
     } else if find.field.is_empty() && find.device.is_none() {
-        hints.push(model.hint(Action::GoOn, "open").unless(true, "nothing typed"));
+        hints.push(if may_unlock(model) {
+            model.hint(Action::GoOn, "sign in")
+        } else {
+            model.hint(Action::GoOn, "open").unless(true, "nothing typed")
+        });
         if find.refused.is_some() || find.failure.is_some() {
             hints.push(model.hint(Action::Back, "dismiss"));
         }

@@ -111,8 +111,17 @@ pub fn must_unlock(model: &mut Model) -> bool {
 /// A call was opened: what it will need is asked for while the caller is being verified, and never in the caller's time.
 pub fn call_opened(model: &mut Model) {
     if !must_unlock(model) {
-        model.ask(Request::Redeem(vec![Feature::Reveal, Feature::Rotate]));
+        redeem(model);
     }
+}
+
+fn redeem(model: &mut Model) {
+    model.ask(Request::Redeem(vec![Feature::Reveal, Feature::Rotate]));
+}
+
+/// Whether the desk's call has yet to come to its key.
+fn awaits_key(model: &Model) -> bool {
+    model.call.as_ref().is_some_and(|desk| desk.call.disclosed.is_none())
 }
 
 /// What could be had without asking anybody.
@@ -125,7 +134,7 @@ pub fn redeemed(model: &mut Model, asked: &[Feature], redeemed: Redeemed) {
     } else {
         redeemed.lacking.into_iter().filter(|feature| !model.session.put_off.contains(feature)).collect()
     };
-    let awaited = everything || model.call.as_ref().is_some_and(|desk| desk.call.disclosed.is_none());
+    let awaited = everything || awaits_key(model);
     if lacking.is_empty() || !awaited || model.session.is_renewing() {
         if everything && lacking.is_empty() {
             model.toast(Role::Ok, "√ Everything that can be granted is.");
@@ -196,6 +205,10 @@ fn seated(model: &mut Model, signed_in: SignedIn) {
     if is_new {
         model.ask(Request::SyncIndex);
     }
+    if model.session.why == Why::Locked && awaits_key(model) {
+        // The call was opened at a locked desk, or came to its key there: nothing was asked for yet.
+        redeem(model);
+    }
     for request in std::mem::take(&mut model.session.after) {
         model.ask(request);
     }
@@ -237,6 +250,10 @@ pub fn act(model: &mut Model, action: Action) {
     let settled = model.session.since.in_(SETTLE).passed(model.now);
     if (over_a_desk || matches!(model.session.state, State::Another(_))) && !settled {
         // Typed before the prompt stood there: meant for something else.
+        return;
+    }
+    if over_a_desk && matches!(action, Action::OtherWay | Action::Copy) && !model.presses.after_pause() {
+        // A letter of a name that was being typed when the prompt took the keys.
         return;
     }
     match (action, &model.session.state) {
@@ -303,6 +320,9 @@ pub fn hints(model: &Model) -> Vec<Hint> {
         State::Starting => (go_on("open the page").unless(true, "asking for a code"), None),
     };
     let mut hints = vec![first, other_way(model)];
+    if session.instead().is_some() {
+        hints.swap(0, 1);
+    }
     if session.is_renewing() {
         hints.push(model.hint(Action::Back, "back"));
         if model.call.is_some() {

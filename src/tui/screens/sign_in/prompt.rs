@@ -7,6 +7,7 @@ use super::{
 };
 use crate::domain::{
     age,
+    capability::Feature,
     foreign::printable,
     work::sign_in::{AnotherName, Way},
 };
@@ -59,10 +60,15 @@ fn lines(model: &Model, session: &Session) -> Vec<String> {
 
 fn why(model: &Model, session: &Session) -> String {
     match &session.why {
-        Why::Session(_) => "Entra wants you to sign in again before it gives out a key.".into(),
+        Why::Session(features) if features.contains(&Feature::Reveal) => {
+            "Entra wants you to sign in again before it gives out a key.".into()
+        }
+        Why::Session(_) => "Entra wants you to sign in again before it answers.".into(),
         Why::Consent(features) => {
             let words: Vec<&str> = features.iter().map(|feature| feature.word()).collect();
-            format!("Entra has not asked you yet for: {}. Sign in once more.", words.join(", "))
+            let all = words.join(", ");
+            let all = all.rsplit_once(", ").map_or(all.clone(), |(most, last)| format!("{most} and {last}"));
+            format!("Entra needs your consent, once, to {all}.")
         }
         Why::Locked => {
             let after = age::short(model.setup.policy.lock_after);

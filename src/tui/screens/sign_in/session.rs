@@ -75,8 +75,14 @@ pub enum Why {
 impl Session {
     pub fn new(setup: &Setup) -> Self {
         let ways = setup.ways.within(&setup.policy.ways);
+        let tenant = setup.profile.as_ref().map_or(&setup.tenant, |(_, label)| label);
+        // An id says little, and is long: its beginning tells tenants apart until Entra says the name.
+        let tenant = match Uuid::parse_str(tenant) {
+            Ok(id) => format!("tenant {:06x}", id.as_fields().0 >> 8),
+            Err(_) => tenant.clone(),
+        };
         Self {
-            tenant: Foreign::new(setup.profile.as_ref().map_or(&setup.tenant, |(_, label)| label).clone()),
+            tenant: Foreign::new(tenant),
             tenant_id: None,
             technician: None,
             state: State::Resuming,
@@ -148,6 +154,12 @@ impl Session {
             State::Failed(failure) => Some(failure),
             _ => None,
         }
+    }
+
+    /// The way that may succeed where this one was refused, if it is offered.
+    pub(super) fn instead(&self) -> Option<Way> {
+        let instead = self.failure()?.instead?;
+        (instead != self.way && self.offers(instead)).then_some(instead)
     }
 
     /// A key was pressed.

@@ -206,13 +206,39 @@ fn with_the_browser_set_its_page_is_asked_for_at_once_and_b_says_why_not() {
     assert!(desk.press("b").is_empty());
 }
 
+/// Conditional Access takes no code, in the words of the sign-in's own table.
+fn blocked() -> Failure {
+    let refused = failure(Kind::Refused, "Conditional Access blocked this sign-in.");
+    refused
+        .meaning("Whoever runs Conditional Access in your organisation can change it.")
+        .next("Sign in with the browser instead. If that is refused too, ask for this app to be allowed.")
+        .instead(Way::Browser)
+}
+
+#[test]
+fn a_way_that_policy_forbids_is_no_key_to_press() {
+    let mut desk = Desk::fresh(false, 80, 24);
+    desk.model.session.ways = vec![Way::DeviceCode];
+    let mut desk = asking(desk);
+    desk.answer(is_sign_in, Err(blocked()));
+    assert!(desk.row(24).starts_with("  Enter try again   b sign in by browser (see settings)"), "{}", desk.row(24));
+    assert!(desk.rows()[11].starts_with("  Sign in with the browser instead."), "{:#?}", desk.rows());
+}
+
+#[test]
+fn in_the_middle_of_a_call_a_refusal_puts_the_key_of_the_other_way_first() {
+    let mut desk = Desk::in_call();
+    desk.hold(is_sign_in).hold(|request| matches!(request, Request::OpenDevice(_)));
+    desk.press("f5");
+    desk.answer(|request| matches!(request, Request::OpenDevice(_)), Err(failure(Kind::SignIn, "Signed out.")));
+    desk.answer(is_sign_in, Err(blocked()));
+    assert_screen!(desk);
+}
+
 #[test]
 fn a_refusal_that_names_the_other_way_makes_its_key_the_one_to_press() {
     let mut desk = waiting(80, 24, code());
-    let refused = failure(Kind::Refused, "Your organisation blocks device codes (AADSTS53003).")
-        .next("Press b to sign in by browser.")
-        .instead(Way::Browser);
-    desk.answer(is_sign_in, Err(refused));
+    desk.answer(is_sign_in, Err(blocked()));
     assert_screen!(desk);
     assert_eq!(asked(&desk.press("b")), [&by(Way::Browser)]);
 }
@@ -311,7 +337,7 @@ fn what_lacks_consent_is_asked_for_while_the_caller_is_being_verified() {
     // Put off, it does not come again by itself; the claim can be typed.
     desk.press("esc");
     desk.type_text("mara voss");
-    assert!(desk.shows("mara voss") && !desk.shows("Entra has not asked you"), "{:#?}", desk.rows());
+    assert!(desk.shows("mara voss") && !desk.shows("Entra needs your consent"), "{:#?}", desk.rows());
 }
 
 #[test]
@@ -321,7 +347,7 @@ fn what_is_typed_as_a_prompt_comes_does_not_act_on_it() {
     desk.hold(is_sign_in);
     desk.reach_caller();
     assert!(desk.burst("b esc enter").is_empty());
-    assert!(desk.shows("Entra has not asked you"));
+    assert!(desk.shows("Entra needs your consent"));
 }
 
 /// Nobody touched the desk for a quarter of an hour.
@@ -412,6 +438,57 @@ fn locking_drops_the_digits() {
 }
 
 #[test]
+fn between_calls_a_locked_desk_says_so_and_enter_opens_it_before_anybody_calls() {
+    let mut desk = locked(Desk::open());
+    assert_screen!(desk);
+    desk.hold(is_sign_in);
+    let fresh = Request::SignIn(Prompt { fresh: true, ..Prompt::by(Way::DeviceCode) });
+    assert_eq!(asked(&desk.press("enter")), [&fresh]);
+    desk.release();
+    assert!(desk.row(1).contains("dana"), "{}", desk.row(1));
+    assert!(desk.press("enter").is_empty(), "nothing is typed, and nothing is locked");
+}
+
+#[test]
+fn what_a_call_at_a_locked_desk_will_need_is_asked_for_once_it_is_open() {
+    let mut desk = locked(Desk::open());
+    desk.hold(is_sign_in);
+    desk.reach_caller();
+    desk.effects.clear();
+    desk.answer(is_sign_in, Ok(Outcome::SignedIn(World::signed_in())));
+    let both = Request::Redeem(vec![Feature::Reveal, Feature::Rotate]);
+    assert!(asked(&desk.effects).contains(&&both), "{:?}", desk.effects);
+}
+
+#[test]
+fn a_locked_desk_still_says_who_will_stand_on_record() {
+    let mut desk = Desk::open();
+    desk.reach_reason();
+    let desk = locked(desk);
+    assert!(desk.row(1).contains("locked") && desk.shows("dana reads 4F2B91C0"), "{:#?}", desk.rows());
+}
+
+#[test]
+fn a_name_that_is_being_typed_as_a_prompt_comes_does_not_change_the_way() {
+    let mut desk = Desk::open();
+    desk.world.lacking = vec![Feature::Reveal];
+    desk.hold(is_sign_in);
+    desk.reach_caller();
+    assert!(desk.type_text("barbara c").is_empty());
+    desk.pass(Duration::from_secs(1));
+    assert_eq!(asked(&desk.press("b")).len(), 1, "pressed by itself it does");
+}
+
+#[test]
+fn a_tenant_known_by_its_id_alone_is_named_by_the_beginning_of_it() {
+    let mut desk = Desk::fresh(false, 80, 24);
+    desk.model.setup.tenant = "eb325c4c-5808-4ee0-9ec4-20e067e670b7".into();
+    desk.model.session = Session::new(&desk.model.setup);
+    let desk = asking(desk);
+    assert!(desk.row(1).contains("tenant eb325c ") && desk.shows("Sign in to tenant eb325c"), "{:#?}", desk.rows());
+}
+
+#[test]
 fn a_key_that_ops_refuse_because_the_desk_is_locked_brings_the_prompt() {
     let mut desk = Desk::open();
     desk.reach_reason();
@@ -428,4 +505,39 @@ fn the_desk_wakes_to_lock_and_then_no_more() {
     assert!(lock.left(desk.now) <= Duration::from_mins(15));
     let desk = locked(desk);
     assert_eq!(desk.model.session.locks_at(), None);
+}
+
+#[test]
+fn at_120_by_40_the_code_stands_as_it_does_on_a_small_screen() {
+    assert_screen!(waiting(120, 40, code()));
+}
+
+#[test]
+fn at_120_by_40_the_address_for_a_browser_takes_fewer_rows() {
+    let mut desk = waiting(120, 40, code());
+    desk.hold(is_browse);
+    desk.press("b");
+    desk.progress(is_sign_in, Progress::BrowserPage(page()));
+    desk.answer(is_browse, Err(failure(Kind::Failed, "No browser can be opened here: you are connected over ssh.")));
+    assert_screen!(desk);
+}
+
+#[test]
+fn at_120_by_40_the_prompt_leaves_the_runbook_beside_it() {
+    let mut desk = Desk::sized(120, 40);
+    desk.world.lacking = vec![Feature::Reveal, Feature::Rotate];
+    desk.hold(is_sign_in);
+    desk.reach_caller();
+    desk.progress(is_sign_in, Progress::DeviceCode(code()));
+    assert_screen!(desk);
+}
+
+#[test]
+fn beside_the_qr_a_notice_takes_two_rows() {
+    let mut desk = waiting(80, 24, code());
+    desk.hold(is_browse);
+    desk.press("enter");
+    desk.answer(is_browse, Err(failure(Kind::Failed, "No browser can be opened here: there is no display.")));
+    assert!(desk.row(22).ends_with("× No browser can be opened here: there is"), "{:#?}", desk.rows());
+    assert!(desk.row(23).ends_with("no display."), "{:#?}", desk.rows());
 }

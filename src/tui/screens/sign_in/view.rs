@@ -5,6 +5,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     super::super::{
         canvas::{Canvas, wrap},
+        keymap::Action,
         model::Model,
         skeleton,
         theme::{Glyphs, Role},
@@ -63,7 +64,7 @@ fn body(model: &Model, canvas: &mut Canvas, col: u16) {
             room_below = false;
         }
         State::Another(another) => name(canvas, another),
-        State::Failed(failure) => failed(canvas, failure),
+        State::Failed(failure) => failed(model, canvas, failure),
         State::Starting if model.session.way == Way::Browser => {
             canvas.put(10, col, Role::Text, &format!("{spinner} Asking Entra for the page"));
         }
@@ -184,10 +185,18 @@ fn name(canvas: &mut Canvas, another: &AnotherName) {
     canvas.put(14, 3, Role::Text, "that name. Otherwise Esc signs that account out, and nothing is recorded.");
 }
 
-fn failed(canvas: &mut Canvas, failure: &Failure) {
+fn failed(model: &Model, canvas: &mut Canvas, failure: &Failure) {
     let mut row = canvas.wrapped(10, 3, 76, Role::Warn, &format!("× {}", failure.happened), 4);
-    for part in [&failure.means, &failure.next].into_iter().filter(|part| !part.is_empty()) {
-        row = canvas.wrapped(row, 3, 76, Role::Text, part, 4);
+    if !failure.means.is_empty() {
+        row = canvas.wrapped(row, 3, 76, Role::Text, &failure.means, 4);
+    }
+    if !failure.next.is_empty() {
+        // The key of the way that may succeed stands before it.
+        let col = match model.session.instead() {
+            Some(_) => canvas.put(row, 3, Role::Accent, &model.keymap.label(model.place(), Action::OtherWay)) + 2,
+            None => 3,
+        };
+        row = canvas.wrapped(row, col, 76, Role::Text, &failure.next, 4);
     }
     if let Some(id) = &failure.request_id {
         canvas.put(row + 1, 3, Role::Dim, &format!("Request {}", printable(id)));
