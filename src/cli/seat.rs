@@ -169,7 +169,7 @@ pub(super) fn prompting() -> Asking {
                 out::note(&page.address);
                 out::note("Sign in on that page only, never on one that somebody sends you.");
                 // Where none opens by itself, the address stands there.
-                tokio::spawn(runtime::browse(page.address));
+                tokio::spawn(runtime::browser::open(page.address));
             }
             Progress::Waiting(waiting) => {
                 out::note(&format!("Entra asks us to wait {}.", age::short(waiting.for_)));

@@ -190,7 +190,8 @@ impl Graph {
 
 /// The claims that a refusal demands.
 fn demanded(answer: &Answer) -> Option<Challenge> {
-    let refused = answer.status == 401 || answer.status == 403;
+    // Only Graph's own word makes sure that nothing was handed out.
+    let refused = matches!(answer.status, 401 | 403) && wire::refusal(answer).is_services_own();
     answer.challenge.as_deref().filter(|_| refused).and_then(Challenge::read)
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use crossterm::event::EventStream;
 
-use super::{Ended, RunError, Screen, run};
+use super::{Ended, RunError, Screen, browser, run};
 use crate::{
     config::settings::{self, Theme},
     desk::Desk,
@@ -34,6 +34,7 @@ pub fn setup(desk: &Desk, look: settings::Screen, cols: u16, rows: u16) -> Setup
         tenant: desk.connection.as_ref().map(|connection| connection.tenant.clone()).unwrap_or_default(),
         profile: profile(desk),
         ways: desk.ways,
+        opens_browser: browser::missing().is_none(),
         simulation: desk.is_simulation(),
         demo: desk.is_demo(),
         glyphs: if look.ascii || !is_unicode() { Glyphs::Ascii } else { Glyphs::Unicode },

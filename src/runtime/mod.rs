@@ -3,6 +3,7 @@
 //! One loop owns the model. It draws when something changed and no message waits, and sleeps until a key, an answer or the model's
 //! next deadline: with nothing to do it does nothing.
 
+pub mod browser;
 mod console;
 mod ending;
 mod hardening;
@@ -22,7 +23,6 @@ pub use console::{open, setup};
 pub use ending::Ending;
 pub use hardening::refuse_core_dumps;
 pub use look::look;
-pub use perform::browse;
 pub use show::show_until_key;
 pub use terminal::Screen;
 

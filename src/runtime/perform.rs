@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::browser;
 use crate::{
-    desk::{Desk, unblocked},
+    desk::Desk,
     domain::work::{Failure, Kind, Outcome, Request},
     ops::{self, Asking, calls::Caller, sign_in::Arrival},
 };
@@ -47,7 +48,7 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
         Request::SettleDebt(request) => ops::debts::settle(desk, request).await.map(Outcome::Debts),
         Request::WrapUp => ops::rotate::send_held(desk).await.map(|()| Outcome::WrappedUp),
         Request::Copy(text) => copy(desk, text).await.map(|()| Outcome::Copied),
-        Request::Browse(address) => browse(address).await.map(|()| Outcome::Browsed),
+        Request::Browse(address) => browser::open(address).await.map(|()| Outcome::Browsed),
         Request::NextCaller => Ok(Outcome::NextCaller(desk.next_caller().await)),
     }
 }
@@ -66,23 +67,4 @@ async fn copy(desk: &Desk, text: String) -> Result<(), Failure> {
             .next("Type it over; the screen keeps it."));
     }
     desk.clipboard.copy_text(text).await.map_err(|error| Failure::new(Kind::Failed, error.to_string()))
-}
-
-/// Opens the technician's browser: a graphical one, never a text browser in this terminal.
-pub async fn browse(address: String) -> Result<(), Failure> {
-    // What to do instead stands on the screen already: the address, and where it may be opened.
-    let by_hand = |why: &str| Failure::new(Kind::Failed, format!("No browser can be opened here{why}."));
-    if !address.starts_with("https://") && !address.starts_with("http://") {
-        return Err(by_hand(": this is no web address"));
-    }
-    let is_set =
-        |names: [&str; 2]| names.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    let has_display = is_set(["DISPLAY", "WAYLAND_DISPLAY"]);
-    if is_set(["SSH_CONNECTION", "SSH_TTY"]) && !has_display {
-        return Err(by_hand(": you are connected over ssh"));
-    }
-    if cfg!(all(unix, not(target_os = "macos"))) && !has_display {
-        return Err(by_hand(": there is no display"));
-    }
-    unblocked(move || webbrowser::open(&address)).await.map_err(|_| by_hand(""))
 }

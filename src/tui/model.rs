@@ -52,6 +52,8 @@ pub struct Setup {
     pub profile: Option<(usize, String)>,
     /// The ways of signing in that the settings offer.
     pub ways: Ways,
+    /// Whether a browser can be opened here: over ssh and without a display none can.
+    pub opens_browser: bool,
     /// The simulated tenant: DEMO on every screen.
     pub simulation: bool,
     /// The demo: a caller says what to type, and sign-ins are approved by themselves.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{Inner, State};
-use crate::sign_in::{Session, Vault};
+use crate::{
+    domain::capability::{Feature, Light},
+    sign_in::{Session, Vault},
+};
 
 impl Session {
     /// A session of the same connection in which nobody is signed in and that keeps nothing, for a prompt. What Entra demanded of this one
@@ -24,11 +27,18 @@ impl Session {
         self.inner.state().demanded = demanded;
     }
 
-    /// Goes on with what `brought` holds, and keeps it in the vault.
+    /// Goes on with what `brought` holds, and keeps it in the vault. What worked here is still known to work.
     pub async fn adopt(&self, brought: Self) {
-        let state = mem::take(&mut *brought.inner.state());
+        let mut state = mem::take(&mut *brought.inner.state());
         let refresh = state.refresh.clone();
         let _turn = self.inner.turn.lock().await;
+        let before = self.inner.state().lights.clone();
+        for feature in Feature::ALL {
+            let untried = matches!(state.lights.of(feature), Light::NotAsked | Light::Unknown);
+            if untried && matches!(before.of(feature), Light::Yes(_)) {
+                state.lights.set(feature, before.of(feature).clone());
+            }
+        }
         *self.inner.state() = state;
         let kept = match refresh {
             Some(refresh) => self.inner.vault.save(&refresh).await,

@@ -51,6 +51,7 @@ impl Desk {
             tenant: "Harborview Clinics".into(),
             profile: None,
             ways: Ways::Ask,
+            opens_browser: true,
             demo,
             simulation: demo,
             glyphs: Glyphs::Unicode,

@@ -103,6 +103,7 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
         (_, Outcome::Verified(call)) => {
             if let Some(desk) = model.call.as_mut().filter(|desk| desk.call.id == call.id) {
                 desk.call = call;
+                sign_in::must_unlock(model);
             }
         }
         (_, Outcome::CallerRefused(closed)) => caller_refused(model, closed),

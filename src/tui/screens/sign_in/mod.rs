@@ -47,7 +47,8 @@ pub fn begin(model: &mut Model, why: Why) {
     let session = &mut model.session;
     session.why = why;
     session.since = model.now;
-    let way = if session.wants_fresh() { Way::to_unlock(&session.ways) } else { session.ways.first().copied() };
+    let by_page = session.wants_fresh() && model.setup.opens_browser;
+    let way = if by_page { Way::to_unlock(&session.ways) } else { session.ways.first().copied() };
     ask(model, way.unwrap_or(Way::DeviceCode));
 }
 

@@ -375,6 +375,8 @@ fn an_idle_desk_locks_and_everything_but_a_reveal_goes_on() {
         [&fresh(Way::Browser)],
         "no key is asked for, and a browser can be told to ask for a password"
     );
+    // A letter that was meant for the field changes nothing.
+    desk.wait(1_000);
     assert_eq!(asked(&desk.press("b")), [&fresh(Way::DeviceCode)]);
     desk.progress(is_sign_in, Progress::DeviceCode(code()));
     assert_screen!(desk);
@@ -442,11 +444,34 @@ fn between_calls_a_locked_desk_says_so_and_enter_opens_it_before_anybody_calls()
     let mut desk = locked(Desk::open());
     assert_screen!(desk);
     desk.hold(is_sign_in);
-    let fresh = Request::SignIn(Prompt { fresh: true, ..Prompt::by(Way::DeviceCode) });
+    let fresh = Request::SignIn(Prompt { fresh: true, ..Prompt::by(Way::Browser) });
     assert_eq!(asked(&desk.press("enter")), [&fresh]);
     desk.release();
     assert!(desk.row(1).contains("dana"), "{}", desk.row(1));
     assert!(desk.press("enter").is_empty(), "nothing is typed, and nothing is locked");
+}
+
+#[test]
+fn where_no_browser_can_be_opened_a_desk_is_unlocked_by_code() {
+    let mut desk = Desk::open();
+    desk.model.setup.opens_browser = false;
+    let mut desk = locked(desk);
+    desk.hold(is_sign_in);
+    let fresh = Request::SignIn(Prompt { fresh: true, ..Prompt::by(Way::DeviceCode) });
+    assert_eq!(asked(&desk.press("enter")), [&fresh]);
+}
+
+#[test]
+fn a_desk_that_locks_in_a_call_asks_once_the_caller_is_verified() {
+    let mut desk = Desk::open();
+    desk.reach_caller();
+    let mut desk = locked(desk);
+    desk.hold(is_sign_in);
+    desk.type_text("mara voss");
+    desk.press("enter tab 1");
+    assert!(!desk.shows("Nobody was at this desk"), "{:#?}", desk.rows());
+    desk.press("v");
+    assert!(desk.shows("Nobody was at this desk for 15 min."), "{:#?}", desk.rows());
 }
 
 #[test]
