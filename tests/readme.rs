@@ -8,7 +8,7 @@ use std::{fmt::Write as _, fs, path::PathBuf, process::Command};
 use clap::CommandFactory as _;
 use keydesk::{
     cli::Cli,
-    domain::capability::{CAPABILITIES, Realm},
+    domain::capability::CAPABILITIES,
     tui::{Action, Keymap, Place},
 };
 use serde::Deserialize;
@@ -73,11 +73,7 @@ fn the_page_of_permissions_repeats_the_programs_own_table() {
         "| light | request | permission | role in Entra | role in Intune | without it |\n|---|---|---|---|---|---|\n"
             .to_owned();
     for row in &CAPABILITIES {
-        let roles = |realm| {
-            let named = row.roles.iter().filter(|role| role.realm == realm).map(|role| role.name);
-            named.collect::<Vec<_>>().join(", ")
-        };
-        let mut beside = format!("{} | {} | {}", roles(Realm::Entra), roles(Realm::Intune), row.without);
+        let mut beside = format!("{} | {} | {}", row.entra_roles.join(", "), row.intune_roles.join(", "), row.without);
         let mut light = format!("**{}**: {}", row.feature.word(), row.does);
         for permission in row.permissions {
             let asked = permission.asks.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", else ");

@@ -180,9 +180,11 @@ fn print_checks(checks: &[Check], ascii: bool) -> Result<(), Failure> {
     let Some(Check { finding, .. }) = checks.first() else { return Ok(()) };
     let names: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
     let took = finding.took.map_or_else(String::new, |took| format!(" ({} ms)", took.as_millis()));
-    out::line(&format!("  {} {}: {}{took}", finding.grade.mark(ascii), names.join(", "), finding.seen))?;
+    out::hanging(&format!("  {} {}: {}{took}", finding.grade.mark(ascii), names.join(", "), finding.seen), "    ")?;
     match &finding.fix {
-        Some((who, what)) => out::line(&format!("      {} {}: {what}", if ascii { "->" } else { "→" }, who.words())),
+        Some((who, what)) => {
+            out::hanging(&format!("      {} {}: {what}", if ascii { "->" } else { "→" }, who.words()), "        ")
+        }
         None => Ok(()),
     }
 }

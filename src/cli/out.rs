@@ -3,9 +3,10 @@
 use std::{
     borrow::Cow,
     fmt::Write as _,
-    io::{self, Write},
+    io::{self, IsTerminal as _, Write},
 };
 
+use crossterm::terminal;
 use serde::Serialize;
 
 use crate::domain::{
@@ -16,6 +17,15 @@ use crate::domain::{
 /// One line on stdout.
 pub(super) fn line(text: &str) -> Result<(), Failure> {
     written(writeln!(io::stdout().lock(), "{text}"))
+}
+
+/// One sentence or more on stdout, the lines below the first behind `indent`. In a terminal it fits its width; a pipe gets one line.
+pub(super) fn hanging(text: &str, indent: &str) -> Result<(), Failure> {
+    let width = io::stdout().is_terminal().then(terminal::size).and_then(Result::ok);
+    match width {
+        Some((cols, _)) => line(&textwrap::fill(text, textwrap::Options::new(cols.into()).subsequent_indent(indent))),
+        None => line(text),
+    }
 }
 
 /// Facts as one JSON document. Names from outside are in it as they came, but escaped: nothing in it can drive a terminal.

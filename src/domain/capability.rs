@@ -27,8 +27,10 @@ pub struct Capability {
     /// What the desk can do with it.
     pub does: &'static str,
     pub permissions: &'static [Permission],
-    /// Any one an authority is enough; the least that serves a technician first.
-    pub roles: &'static [Role],
+    /// Roles in Entra, by the names they are assigned under; any one is enough, the least that serves a technician first.
+    pub entra_roles: &'static [&'static str],
+    /// The same in Intune.
+    pub intune_roles: &'static [&'static str],
     /// What does not work without it, and what does.
     pub without: &'static str,
 }
@@ -46,27 +48,15 @@ pub struct Permission {
     pub required: bool,
 }
 
-/// A role of the person, by the name administrators assign it under.
-#[derive(Debug)]
-pub struct Role {
-    pub realm: Realm,
-    pub name: &'static str,
-}
-
-/// Who assigns a role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Realm {
-    Entra,
-    Intune,
-}
-
-const fn entra(name: &'static str) -> Role {
-    Role { realm: Realm::Entra, name }
-}
-
-const fn intune(name: &'static str) -> Role {
-    Role { realm: Realm::Intune, name }
-}
+/// Who may read keys and their metadata. Microsoft's pages disagree at the edges; this is the newest list (the Graph pages of July 2025).
+const READERS: &[&str] = &[
+    "Helpdesk Administrator",
+    "Cloud Device Administrator",
+    "Security Reader",
+    "Global Reader",
+    "Intune Administrator",
+    "Security Administrator",
+];
 
 /// The table. `docs/permissions.md` repeats it, and a test holds it to this one.
 pub const CAPABILITIES: [Capability; 4] = [
@@ -99,16 +89,8 @@ pub const CAPABILITIES: [Capability; 4] = [
                 required: false,
             },
         ],
-        roles: &[
-            entra("Helpdesk Administrator"),
-            entra("Cloud Device Administrator"),
-            entra("Security Reader"),
-            entra("Global Reader"),
-            entra("Intune Administrator"),
-            entra("Security Administrator"),
-            intune("Read Only Operator"),
-            intune("Help Desk Operator"),
-        ],
+        entra_roles: READERS,
+        intune_roles: &["Help Desk Operator"],
         without: "No key can be found here. Hand the call to a colleague who can.",
     },
     Capability {
@@ -120,14 +102,8 @@ pub const CAPABILITIES: [Capability; 4] = [
             also: &[],
             required: true,
         }],
-        roles: &[
-            entra("Helpdesk Administrator"),
-            entra("Cloud Device Administrator"),
-            entra("Security Reader"),
-            entra("Global Reader"),
-            entra("Intune Administrator"),
-            entra("Security Administrator"),
-        ],
+        entra_roles: READERS,
+        intune_roles: &[],
         without: "Keys can be found here, and none can be read. Hand the call over once the device is found.",
     },
     Capability {
@@ -139,7 +115,12 @@ pub const CAPABILITIES: [Capability; 4] = [
             also: &[],
             required: true,
         }],
-        roles: &[intune("Help Desk Operator"), intune("Endpoint Security Manager"), intune("Intune Administrator")],
+        entra_roles: &[],
+        intune_roles: &[
+            "Help Desk Operator",
+            "Endpoint Security Manager",
+            "a custom role with Remote tasks / Rotate BitLockerKeys",
+        ],
         without: "A key that was read here stays owed until the device replaces it by itself or a colleague has it replaced.",
     },
     Capability {
@@ -151,7 +132,8 @@ pub const CAPABILITIES: [Capability; 4] = [
             also: &["Directory.Read.All"],
             required: true,
         }],
-        roles: &[entra("Reports Reader"), entra("Security Reader"), entra("Security Administrator")],
+        entra_roles: &["Reports Reader", "Security Reader", "Security Administrator"],
+        intune_roles: &[],
         without: "Calls work as ever. What Entra itself recorded of them has to be looked up in the Entra portal.",
     },
 ];
@@ -212,14 +194,12 @@ impl Capability {
 
     /// Who can help where a role is missing.
     pub fn role_help(&self) -> String {
-        match self.roles.first() {
-            Some(Role { realm: Realm::Entra, name }) => format!(
+        match (self.entra_roles.first(), self.intune_roles.first()) {
+            (Some(name), _) => format!(
                 "If you are eligible for {name}, activate it in PIM; otherwise an Entra administrator can assign it."
             ),
-            Some(Role { realm: Realm::Intune, name }) => {
-                format!("An Intune administrator can give you the role {name} for these devices.")
-            }
-            None => String::new(),
+            (None, Some(name)) => format!("An Intune administrator can give you the role {name} for these devices."),
+            (None, None) => String::new(),
         }
     }
 }
@@ -269,7 +249,11 @@ mod tests {
     fn each_feature_finds_its_own_row_and_every_row_can_be_read_out() {
         for (feature, row) in Feature::ALL.into_iter().zip(&CAPABILITIES) {
             assert_eq!((feature.capability().feature, row.feature), (feature, feature));
-            assert!(row.without.ends_with('.') && !row.roles.is_empty() && !row.permissions.is_empty());
+            assert!(
+                row.without.ends_with('.')
+                    && !(row.entra_roles.is_empty() && row.intune_roles.is_empty())
+                    && !row.permissions.is_empty()
+            );
             assert!(row.permissions.iter().all(|permission| !permission.asks.is_empty()));
         }
     }

@@ -192,11 +192,11 @@ fn forget_from(name: &str, n: usize) {
 /// Some of the store's errors carry the secret with them, so they are never printed whole.
 fn kind(error: &keyring::Error) -> &'static str {
     match error {
-        keyring::Error::PlatformFailure(_) => "platform failure",
+        keyring::Error::PlatformFailure(_) => "it does not answer",
         keyring::Error::NoStorageAccess(_) => "locked, or access denied",
         keyring::Error::BadEncoding(_) | keyring::Error::BadDataFormat(..) => "bad data",
         keyring::Error::TooLong(..) => "too long",
-        keyring::Error::NoDefaultStore => "no store",
+        keyring::Error::NoDefaultStore => "none is installed",
         _ => "other",
     }
 }

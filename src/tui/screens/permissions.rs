@@ -13,7 +13,7 @@ use super::{
 };
 use crate::domain::{
     age,
-    capability::{Capability, Feature, Light, Realm},
+    capability::{Capability, Feature, Light},
     foreign::printable,
     work::{Failure, Request},
 };
@@ -197,11 +197,7 @@ fn evidence(model: &Model, feature: Feature, light: &Light) -> (String, String) 
 
 /// "Helpdesk Administrator, Cloud Device Administrator; Intune: Help Desk Operator"
 fn roles(capability: &Capability) -> String {
-    let of = |realm: Realm| {
-        let names = capability.roles.iter().filter(|role| role.realm == realm).map(|role| role.name);
-        names.collect::<Vec<_>>().join(", ")
-    };
-    match (of(Realm::Entra), of(Realm::Intune)) {
+    match (capability.entra_roles.join(", "), capability.intune_roles.join(", ")) {
         (entra, intune) if intune.is_empty() => entra,
         (entra, intune) if entra.is_empty() => format!("Intune: {intune}"),
         (entra, intune) => format!("{entra}. Intune: {intune}"),

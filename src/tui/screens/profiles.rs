@@ -113,7 +113,13 @@ fn table(model: &Model, canvas: &mut Canvas, page: &ProfilesPage, layout: Layout
 fn entry(model: &Model, canvas: &mut Canvas, row: u16, n: usize, profile: &ProfileState) {
     canvas.put(row, 3, Role::Text, &(n + 1).to_string());
     let col = 5 + u16::from(n >= 9);
-    canvas.put_in(row, col, 23, if profile.is_here { Role::Strong } else { Role::Text }, &printable(&profile.label));
+    // Without a label of its own, the one that is open has the name that signing in told.
+    let name = if profile.is_here && profile.label == profile.tenant {
+        model.session.tenant_name()
+    } else {
+        printable(&profile.label)
+    };
+    canvas.put_in(row, col, 23, if profile.is_here { Role::Strong } else { Role::Text }, &name);
     let below = match () {
         () if profile.is_here => "you are here".to_owned(),
         () if profile.label == profile.tenant => String::new(),
@@ -141,7 +147,7 @@ fn entry(model: &Model, canvas: &mut Canvas, row: u16, n: usize, profile: &Profi
 fn hints(model: &Model, page: &ProfilesPage) -> Vec<Hint> {
     let chosen = page.list().get(page.at);
     let why = match chosen {
-        None => Some("none"),
+        None => Some("no other"),
         Some(profile) if profile.is_here => Some("you are here"),
         Some(_) => None,
     };
