@@ -83,8 +83,8 @@ pub enum Came {
     Fresh,
     /// Through a prompt that may have asked for nothing: a desk that has locked stays locked.
     Prompted,
-    /// With the remembered session. `last`: when they last proved to be here.
-    Resumed { last: Option<Timestamp> },
+    /// Nobody was asked for anything just now. `last`: when they last proved to be here.
+    Quietly { last: Option<Timestamp> },
 }
 
 /// Somebody who signed in under another name than last time, and has not confirmed it: nothing is theirs yet.
@@ -97,6 +97,8 @@ pub(crate) struct Arriving {
     pub fresh: bool,
     /// The session is the one the vault remembers, not one a prompt has just made.
     pub remembered: bool,
+    /// A name that is confirmed long after proves no presence any more.
+    pub since: Moment,
 }
 
 /// The demo's callers, in turn.
@@ -258,12 +260,17 @@ impl Desk {
         let mut attendance = self.attendance.lock().unwrap_or_else(PoisonError::into_inner);
         *attendance = Some(match (*attendance, came) {
             (_, Came::Fresh) | (None, Came::Prompted) => Attendance::begin(now, after),
-            (None, Came::Resumed { last }) => Attendance::resume(now, after, last),
-            (Some(mut known), Came::Prompted | Came::Resumed { .. }) => {
+            (None, Came::Quietly { last }) => Attendance::resume(now, after, last),
+            (Some(mut known), Came::Prompted | Came::Quietly { .. }) => {
                 known.touch(now);
                 known
             }
         });
+    }
+
+    /// Whether anybody has sat here since the program started.
+    pub fn is_attended(&self) -> bool {
+        self.attendance.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Leaves the seat empty. A locked desk stays locked.

@@ -222,3 +222,68 @@ async fn a_way_that_the_policy_does_not_allow_is_refused_and_the_other_named() {
     assert_eq!((refused.kind, refused.instead), (Kind::Refused, Some(Way::Browser)), "{refused}");
     assert_eq!(desk.offered_ways(), [Way::Browser]);
 }
+
+#[tokio::test]
+async fn a_call_that_is_resumed_by_somebody_else_is_verified_again() {
+    let (tenant, home) = (tenant_of_people().await, tempfile::tempdir().unwrap());
+    let desk = open(&tenant, home.path(), Clock::system());
+    prompt(&desk, &tenant, DANA, by_code()).await.unwrap();
+    ops::sync_index::sync_index(&desk, &Asking::quietly()).await.unwrap();
+    let call = verified_call(&desk, PREFIX).await;
+    ops::calls::park(&desk, call.id).await.unwrap();
+    assert!(ops::calls::resume(&desk, call.id).await.unwrap().verification.is_some(), "Dana asked, and Dana goes on");
+    ops::sign_in::sign_out(&desk).await.unwrap();
+
+    prompt(&desk, &tenant, SAM, by_code()).await.unwrap();
+    ops::sign_in::confirm(&desk).await.unwrap();
+    assert_eq!(ops::calls::resume(&desk, call.id).await.unwrap().verification, None);
+    assert_eq!(disclose(&desk, &call).await.unwrap_err().happened, "The caller is not verified yet.");
+    assert_eq!(key_requests(&tenant).len(), 0);
+}
+
+/// The page a prompt by browser would open; nobody comes back from it.
+async fn page_asked_for(desk: &Desk) -> String {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let tell = std::sync::Mutex::new(Some(tell));
+    let asking = Asking::new(
+        move |progress| {
+            if let Progress::BrowserPage(page) = progress {
+                tell.lock().unwrap().take().unwrap().send(page.address).unwrap();
+            }
+        },
+        CancellationToken::new(),
+    );
+    let by_browser = Prompt::by(Way::Browser);
+    tokio::select! {
+        arrival = ops::sign_in::sign_in(desk, &by_browser, &asking) => panic!("{arrival:?}"),
+        page = told => page.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn leaving_the_program_opens_no_desk_that_had_locked() {
+    let (tenant, home) = (tenant_of_people().await, tempfile::tempdir().unwrap());
+    let (desk, clock) = at_a_manual_clock(&tenant, home.path());
+    assert!(!page_asked_for(&desk).await.contains("prompt=login"), "the first sign-in of all");
+    prompt(&desk, &tenant, DANA, by_code()).await.unwrap();
+    let after = desk.policy.lock_after;
+    pass(&clock, SignedDuration::try_from(after).unwrap(), after);
+    // A passer-by answers a prompt that asks for nothing.
+    prompt(&desk, &tenant, DANA, by_code()).await.unwrap();
+    assert!(desk.is_locked());
+    drop(desk);
+
+    let anew = open(&tenant, home.path(), Clock::Manual(clock));
+    assert!(page_asked_for(&anew).await.contains("prompt=login"), "credentials are asked for");
+}
+
+#[tokio::test]
+async fn a_name_that_is_confirmed_long_after_opens_no_desk() {
+    let (tenant, home) = (tenant_of_people().await, tempfile::tempdir().unwrap());
+    let (desk, clock) = at_a_manual_clock(&tenant, home.path());
+    prompt(&desk, &tenant, DANA, by_code()).await.unwrap();
+    let after = desk.policy.lock_after;
+    prompt(&desk, &tenant, SAM, Prompt { fresh: true, ..by_code() }).await.unwrap();
+    pass(&clock, SignedDuration::try_from(after).unwrap(), after);
+    assert!(ops::sign_in::confirm(&desk).await.unwrap().locked);
+}

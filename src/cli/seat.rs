@@ -100,7 +100,13 @@ async fn prompted(desk: &Desk, manner: Manner) -> Result<SignedIn, Failure> {
         return Err(Failure::new(Kind::SignIn, "A sign-in is needed, and --no-input forbids to ask for one.")
             .next("Run `keydesk sign-in` first, on a machine with a credential store."));
     }
-    let way = manner.way.or(desk.offered_ways().first().copied()).unwrap_or(Way::DeviceCode);
+    let offered = desk.offered_ways();
+    let usual = if desk.is_locked() && runtime::browser::missing().is_none() {
+        Way::to_unlock(&offered)
+    } else {
+        offered.first().copied()
+    };
+    let way = manner.way.or(usual).unwrap_or(Way::DeviceCode);
     let prompt = Prompt { way, features: manner.features, fresh: desk.is_locked() };
     match ops::sign_in::sign_in(desk, &prompt, &prompting()).await? {
         Arrival::Seated(signed_in) => Ok(signed_in),
@@ -109,22 +115,22 @@ async fn prompted(desk: &Desk, manner: Manner) -> Result<SignedIn, Failure> {
 }
 
 /// Has whoever sits here sign in afresh where the desk has locked: it reads no key before.
-pub(super) async fn unlock(desk: &Desk, manner: Manner) -> Result<(), Failure> {
+pub(super) async fn unlock(desk: &Desk, manner: Manner) -> Result<Option<SignedIn>, Failure> {
     if !desk.is_locked() {
-        return Ok(());
+        return Ok(None);
     }
     let after = age::short(desk.policy.lock_after);
     out::note(&format!("Nobody signed in or read a key here for {after}: before the next key, sign in again."));
-    prompted(desk, manner).await.map(drop)
+    prompted(desk, manner).await.map(Some)
 }
 
 /// Asks for what was not consented to yet: silently first, then a person for what is lacking.
-pub(super) async fn ask_for(desk: &Desk, manner: Manner) -> Result<(), Failure> {
+pub(super) async fn ask_for(desk: &Desk, manner: Manner) -> Result<Option<SignedIn>, Failure> {
     let lacking = ops::sign_in::redeem(desk, &manner.features).await?.lacking;
     if lacking.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    prompted(desk, Manner { features: lacking, ..manner }).await.map(drop)
+    prompted(desk, Manner { features: lacking, ..manner }).await.map(Some)
 }
 
 /// Asks whether the other name is meant; the desk is theirs only then.

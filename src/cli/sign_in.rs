@@ -67,9 +67,10 @@ impl SignIn {
         let features = if self.everything { Feature::ALL.to_vec() } else { Vec::new() };
         let manner = Manner { way: self.by.way(), features, no_input };
         seat::at(settings, manner.clone(), async |desk, signed_in| {
-            seat::unlock(desk, manner.clone()).await?;
-            seat::ask_for(desk, manner).await?;
-            self.print(&signed_in)
+            let unlocked = seat::unlock(desk, manner.clone()).await?;
+            let asked = seat::ask_for(desk, manner).await?;
+            // Whoever sits here now: a prompt may have brought somebody else.
+            self.print(&asked.or(unlocked).unwrap_or(signed_in))
         })
         .await
     }

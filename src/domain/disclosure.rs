@@ -1,8 +1,11 @@
 //! What came of a key request.
 
+use uuid::Uuid;
+
 use super::{
     call::{CallId, DisclosureId},
     device::DeviceId,
+    technician::Technician,
 };
 
 /// The three ways it can end.
@@ -22,5 +25,8 @@ pub struct Unwritten {
     pub call: CallId,
     pub disclosure: DisclosureId,
     pub device: DeviceId,
+    /// Who asked for the key: the row is theirs, whoever sits here when it is written.
+    pub technician: Technician,
+    pub tenant: Uuid,
     pub outcome: Outcome,
 }

@@ -38,9 +38,9 @@ pub struct Stamp {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     SignedIn {
-        /// By the session that was remembered: nobody was asked for anything.
+        /// Whether it proves that they were at the desk: by credentials, or by a prompt at a desk that had not locked.
         #[serde(default)]
-        resumed: bool,
+        there: bool,
     },
     /// The session is removed from this machine, and the index with it.
     SignedOut,

@@ -88,6 +88,7 @@ pub async fn park(desk: &Desk, call: CallId) -> Result<Vec<Call>, Failure> {
 /// Takes a parked call up again.
 pub async fn resume(desk: &Desk, call: CallId) -> Result<Call, Failure> {
     let (folder, own) = (desk.paths.instances(), desk.instance.id);
+    let technician = desk.technician().map(|technician| technician.id);
     desk.record(move |pen| {
         let before = known(pen.conn(), call)?;
         match before.state {
@@ -102,6 +103,9 @@ pub async fn resume(desk: &Desk, call: CallId) -> Result<Call, Failure> {
                 }
             }
             CallState::Closed => return Err(TxError::Conflict("This call is closed already.".into())),
+        }
+        if before.verification.is_some() && calls::verified_by(pen.conn(), call)? != technician {
+            pen.append(Some(call), &Event::CallTakenOver)?;
         }
         known(pen.conn(), call)
     })

@@ -53,11 +53,18 @@ pub async fn disclose(desk: &Desk, request: Request, asking: &Asking) -> Result<
         () = asking.cancelled() => return Err(stopped()),
         intent = prepare => intent?,
     };
+    if desk.technician().map(|technician| technician.id) != Some(seat.technician.id) {
+        return Err(Failure::new(
+            Kind::Refused,
+            "Somebody else has signed in at this desk meanwhile: no key was asked for.",
+        )
+        .next("Verify the caller again."));
+    }
     let (call, disclosure) = (request.call, intent.disclosure);
     record_intent(desk, &seat, call, intent.clone(), request.same_ticket_confirmed).await?;
     asking.tell(Progress::Recorded);
     let answer = ask(&seat, intent.key, disclosure, asking).await;
-    record_outcome(desk, call, &intent, answer).await
+    record_outcome(desk, &seat, call, &intent, answer).await
 }
 
 fn locked(policy: &Policy) -> Failure {
@@ -251,12 +258,20 @@ async fn ask(seat: &Seat, key: KeyId, disclosure: DisclosureId, asking: &Asking)
 /// Steps 5 and 6: the outcome on record, the digits checked.
 async fn record_outcome(
     desk: &Desk,
+    seat: &Seat,
     call: CallId,
     intent: &Intent,
     answer: Result<Revealed, RevealError>,
 ) -> Result<Disclosed, Failure> {
     let disclosure = intent.disclosure;
-    let unwritten = Unwritten { call, disclosure, device: intent.device, outcome: outcome_of(&answer) };
+    let unwritten = Unwritten {
+        call,
+        disclosure,
+        device: intent.device,
+        technician: seat.technician.clone(),
+        tenant: seat.tenant.id,
+        outcome: outcome_of(&answer),
+    };
     let recorded = write(desk, unwritten).await;
     desk.debts_changed();
     let warning = recorded.err().map(|failure| failure.happened);
@@ -307,9 +322,9 @@ fn outcome_of(answer: &Result<Revealed, RevealError>) -> Outcome {
 async fn write(desk: &Desk, unwritten: Unwritten) -> Result<(), Failure> {
     let delay = desk.policy.rotation_delay;
     let kept = unwritten.clone();
-    let Unwritten { call, disclosure, device, outcome } = unwritten;
+    let Unwritten { call, disclosure, device, technician, tenant, outcome } = unwritten;
     let written = desk
-        .record(move |pen| {
+        .record_for(Some(technician), Some(tenant), move |pen| {
             let held_until = later(pen.at(), delay);
             let event = match outcome {
                 Outcome::Refused { status, code, request_id } => {

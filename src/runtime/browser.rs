@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Why none can be opened here, as the end of a sentence; `None` where one can, as far as is known before it is tried.
-pub(super) fn missing() -> Option<&'static str> {
+pub fn missing() -> Option<&'static str> {
     let is_set =
         |names: [&str; 2]| names.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     let has_display = is_set(["DISPLAY", "WAYLAND_DISPLAY"]);

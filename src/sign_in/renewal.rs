@@ -160,11 +160,11 @@ impl Inner {
         Ok(())
     }
 
-    /// Ends the session, here and in the vault.
-    pub async fn forget(&self) {
+    /// Ends the session, here and in the vault; says whether nothing of it is left there.
+    pub async fn forget(&self) -> bool {
         let _turn = self.turn.lock().await;
         *self.state() = State::default();
-        self.vault.forget().await;
+        self.vault.forget().await
     }
 
     pub async fn renew(&self, feature: Feature) -> Result<SecretString, SignInError> {

@@ -185,9 +185,9 @@ impl Session {
         &self.inner.connection
     }
 
-    /// Forgets the session, here and in the vault.
-    pub async fn sign_out(&self) {
-        self.inner.forget().await;
+    /// Forgets the session, here and in the vault; says whether nothing of it is left there.
+    pub async fn sign_out(&self) -> bool {
+        self.inner.forget().await
     }
 }
 

@@ -96,8 +96,12 @@ impl Vault {
         .unwrap_or(false)
     }
 
-    pub(super) async fn forget(&self) {
-        self.with_store(|name| forget_from(name, 0)).await;
+    /// Whether nothing is left of the token.
+    pub(super) async fn forget(&self) -> bool {
+        match self {
+            Self::Os(_) => self.with_store(|name| forget_from(name, 0)).await.unwrap_or(false),
+            Self::Memory => true,
+        }
     }
 
     /// Forgets this token, which is good for nothing any more, and not one that another desk has put in its place.
@@ -175,18 +179,19 @@ fn set(name: &str, n: usize, chunk: &[u8]) -> bool {
         .is_ok()
 }
 
-/// Deletes the entries from `n` on. Every one is asked for: a write that was cut short leaves gaps, and pieces of a token behind them.
-fn forget_from(name: &str, n: usize) {
+/// Deletes the entries from `n` on, and says whether they are gone. Every one is asked for: a write that was cut short leaves gaps, and pieces of a token behind them.
+fn forget_from(name: &str, n: usize) -> bool {
     for n in n..MOST_CHUNKS {
         match entry(name, n).map(|entry| entry.delete_credential()) {
             Some(Ok(()) | Err(keyring::Error::NoEntry)) => {}
             Some(Err(error)) => {
                 tracing::warn!(kind = kind(&error), "the credential store deletes nothing");
-                return;
+                return false;
             }
-            None => return,
+            None => return false,
         }
     }
+    true
 }
 
 /// Some of the store's errors carry the secret with them, so they are never printed whole.

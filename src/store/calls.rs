@@ -7,6 +7,7 @@ use crate::domain::{
     call::{Call, CallId, CallState, Verification},
     debt::InstanceId,
     foreign::Foreign,
+    technician::UserId,
     ticket::Ticket,
 };
 
@@ -34,6 +35,23 @@ pub fn holder(conn: &Connection, id: CallId) -> Result<Option<InstanceId>, TxErr
     first(conn, "SELECT instance FROM calls WHERE id = ?1", [id.to_string()], |row| {
         Ok(InstanceId(parsed(row, "instance")?))
     })
+}
+
+/// Who verified this call's caller last.
+pub fn verified_by(conn: &Connection, id: CallId) -> Result<Option<UserId>, TxError> {
+    first(
+        conn,
+        "WITH rows AS (SELECT seq, CAST(body AS TEXT) AS body FROM ledger)
+         SELECT body ->> '$.stamp.technician.id' FROM rows
+         WHERE body ->> '$.call' = ?1 AND body ->> '$.what.event' = 'caller-verified'
+         ORDER BY seq DESC LIMIT 1",
+        [id.to_string()],
+        |row| {
+            let id: Option<String> = row.get(0)?;
+            id.map(|id| id.parse().map(UserId).map_err(|e| TxError::Row(format!("technician: {e}")))).transpose()
+        },
+    )
+    .map(Option::flatten)
 }
 
 /// The number the next call gets.

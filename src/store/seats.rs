@@ -15,17 +15,19 @@ pub struct LastSeat {
     pub signed_out: bool,
 }
 
-/// When this person last proved to be at the desk: by signing in, or by asking for a key, which a locked desk does not let them.
-pub fn last_there(conn: &Connection, tenant: Uuid, technician: UserId) -> Result<Option<Timestamp>, TxError> {
+/// When somebody last proved to be at the desk: by signing in, or by asking for a key, which a locked desk does not let them. Of all
+/// people, or of the one named with their tenant.
+pub fn last_there(conn: &Connection, who: Option<(Uuid, UserId)>) -> Result<Option<Timestamp>, TxError> {
+    let (tenant, technician) = who.map(|(tenant, technician)| (tenant.to_string(), technician.to_string())).unzip();
     first(
         conn,
         "WITH rows AS (SELECT seq, CAST(body AS TEXT) AS body FROM ledger)
          SELECT body ->> '$.at' FROM rows
-         WHERE (body ->> '$.what.event' = 'intended'
-                OR body ->> '$.what.event' = 'signed-in' AND NOT coalesce(body ->> '$.what.resumed', 0))
-           AND body ->> '$.stamp.technician.id' = ?1 AND body ->> '$.stamp.tenant' = ?2
+         WHERE (body ->> '$.what.event' = 'intended' OR body ->> '$.what.event' = 'signed-in' AND body ->> '$.what.there')
+           AND (?1 IS NULL OR body ->> '$.stamp.technician.id' = ?1)
+           AND (?2 IS NULL OR body ->> '$.stamp.tenant' = ?2)
          ORDER BY seq DESC LIMIT 1",
-        params![technician.to_string(), tenant.to_string()],
+        params![technician, tenant],
         |row| {
             let at: String = row.get(0)?;
             at.parse().map_err(|error| TxError::Row(format!("at: {error}")))

@@ -266,25 +266,27 @@ fn the_chain_verifies_and_a_reopened_ledger_goes_on_from_its_head() {
     let head = desk.ledger.head().unwrap();
     assert_eq!(desk.ledger.verify().unwrap().unwrap(), head);
     let again = Ledger::open(&desk.path).unwrap();
-    again.write(desk.now, &desk.stamp, |pen| pen.append(None, &Event::SignedIn { resumed: false })).unwrap();
+    again.write(desk.now, &desk.stamp, |pen| pen.append(None, &Event::SignedIn { there: true })).unwrap();
     assert_eq!(desk.ledger.verify().unwrap().unwrap().seq, head.seq + 1);
 }
 
 #[test]
 fn who_signs_in_or_asks_for_a_key_was_there_and_who_only_resumes_was_not() {
     let mut desk = Desk::new();
-    let last = |desk: &Desk| desk.ledger.read(|conn| seats::last_there(conn, guid(2), UserId(guid(1)))).unwrap();
-    desk.append(None, &Event::SignedIn { resumed: true }).unwrap();
+    let of = |desk: &Desk, who| desk.ledger.read(|conn| seats::last_there(conn, who)).unwrap();
+    let last = |desk: &Desk| of(desk, Some((guid(2), UserId(guid(1)))));
+    desk.append(None, &Event::SignedIn { there: false }).unwrap();
     assert_eq!(last(&desk), None);
-    desk.append(None, &Event::SignedIn { resumed: false }).unwrap();
+    desk.append(None, &Event::SignedIn { there: true }).unwrap();
     let signed_in = desk.now;
-    desk.append(None, &Event::SignedIn { resumed: true }).unwrap();
+    desk.append(None, &Event::SignedIn { there: false }).unwrap();
     let call = desk.open_call();
     assert_eq!(last(&desk), Some(signed_in), "a call can be opened at a locked desk");
     desk.intend(call, DebtId::new());
     assert_eq!(last(&desk), Some(desk.now));
-    let other = |tenant, who| desk.ledger.read(|conn| seats::last_there(conn, tenant, UserId(who))).unwrap();
-    assert_eq!((other(guid(9), guid(1)), other(guid(2), guid(9))), (None, None));
+    assert_eq!(of(&desk, None), Some(desk.now));
+    assert_eq!(of(&desk, Some((guid(9), UserId(guid(1))))), None);
+    assert_eq!(of(&desk, Some((guid(2), UserId(guid(9))))), None);
 }
 
 #[test]
@@ -339,7 +341,7 @@ fn a_second_desk_waits_for_the_first_and_both_rows_stand() {
             scope.spawn(|| {
                 for _ in 0..25 {
                     ledger
-                        .write(desk.now, &desk.stamp, |pen| pen.append(None, &Event::SignedIn { resumed: false }))
+                        .write(desk.now, &desk.stamp, |pen| pen.append(None, &Event::SignedIn { there: true }))
                         .unwrap();
                 }
             });

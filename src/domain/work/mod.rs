@@ -87,11 +87,11 @@ impl Request {
             | Self::CloseCall(_)
             | Self::SettleDebt(_)
             | Self::ConfirmName
+            | Self::SendAway
             | Self::SignOut
             | Self::WrapUp => true,
             Self::Resume
             | Self::SignIn(_)
-            | Self::SendAway
             | Self::Redeem(_)
             | Self::Profiles
             | Self::CatchUp

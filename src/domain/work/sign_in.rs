@@ -150,6 +150,8 @@ pub struct Redeemed {
 pub struct SignedOut {
     /// Every call that waits; the one that was open is parked now.
     pub calls: Vec<Call>,
+    /// Whether nothing of the session is left in the credential store. Where it does not answer, something may be.
+    pub forgotten: bool,
 }
 
 #[cfg(test)]

@@ -12,10 +12,12 @@ use std::{
 
 use jiff::Timestamp;
 pub use out::sign_out;
+use uuid::Uuid;
 
 use crate::{
     desk::{Arriving, Came, Desk, Seat, unblocked},
     domain::{
+        attendance::Attendance,
         capability::Feature,
         connection::Connection,
         digest::fingerprint,
@@ -58,11 +60,12 @@ pub async fn sign_in(desk: &Desk, prompt: &Prompt, asking: &Asking) -> Result<Ar
         Told::DeviceCode(code) => asking.tell(Progress::DeviceCode(code)),
         Told::Browser(page) => asking.tell(Progress::BrowserPage(page)),
     };
-    if let Err(error) = brought.sign_in(prompt, tell).await {
+    let fresh = prompt.fresh || must_be_fresh(desk).await?;
+    if let Err(error) = brought.sign_in(&Prompt { fresh, ..prompt.clone() }, tell).await {
         session.heed(&brought);
         return Err(error.into());
     }
-    arrive(desk, brought, prompt.fresh, false).await
+    arrive(desk, brought, fresh, false).await
 }
 
 fn allowed(desk: &Desk, way: Way) -> Result<(), Failure> {
@@ -118,7 +121,8 @@ async fn arrive(desk: &Desk, session: Session, fresh: bool, remembered: bool) ->
     };
     let tenant = graph.organization().await?;
     let before = last_name(desk, &tenant).await?.filter(|before| before.id != technician.id);
-    let arriving = Arriving { technician: technician.clone(), tenant, session, fresh, remembered };
+    let since = desk.clock.moment();
+    let arriving = Arriving { technician: technician.clone(), tenant, session, fresh, remembered, since };
     match before {
         None => {
             // Somebody who arrived before and never said that they mean it does not come back through a later question.
@@ -143,19 +147,25 @@ async fn last_name(desk: &Desk, tenant: &Tenant) -> Result<Option<Technician>, F
 
 /// Records the sign-in and takes the seat; what was open here for somebody else has to be verified again.
 async fn take_seat(desk: &Desk, arriving: Arriving) -> Result<SignedIn, Failure> {
-    let Arriving { technician, tenant, session, fresh, remembered } = arriving;
+    let Arriving { technician, tenant, session, fresh, remembered, since } = arriving;
     let before = desk.seat().ok();
     let is_same = before.as_ref().is_some_and(|seat| seat.technician.id == technician.id);
     let index = match &before {
         Some(seat) if is_same && seat.tenant.id == tenant.id => Arc::clone(&seat.index),
         _ => open_index(desk, technician.id, &tenant).await?,
     };
-    let came = match (fresh, remembered) {
-        (true, _) => Came::Fresh,
+    let is_stale = since.in_(desk.policy.lock_after).passed(desk.clock.moment());
+    let came = match (fresh, remembered || is_stale) {
+        (true, false) => Came::Fresh,
         (false, false) => Came::Prompted,
-        (false, true) => Came::Resumed { last: last_there(desk, &technician, &tenant).await? },
+        (_, true) => Came::Quietly { last: last_there(desk, Some((tenant.id, technician.id))).await? },
     };
-    let event = Event::SignedIn { resumed: remembered };
+    let there = match came {
+        Came::Fresh => true,
+        Came::Prompted => !desk.is_locked(),
+        Came::Quietly { .. } => false,
+    };
+    let event = Event::SignedIn { there };
     record(desk, &technician, &tenant, event, before.is_some() && !is_same).await?;
     let session = if remembered { session } else { hand_over(desk, session, before.is_none() || is_same).await? };
     let graph = Graph::new(desk.http.clone(), session.clone());
@@ -166,9 +176,19 @@ async fn take_seat(desk: &Desk, arriving: Arriving) -> Result<SignedIn, Failure>
     Ok(SignedIn { technician, tenant, lights, remembered, locked: desk.is_locked() })
 }
 
-async fn last_there(desk: &Desk, technician: &Technician, tenant: &Tenant) -> Result<Option<Timestamp>, Failure> {
-    let (technician, tenant) = (technician.id, tenant.id);
-    desk.read(move |conn| seats::last_there(conn, tenant, technician)).await
+async fn last_there(desk: &Desk, who: Option<(Uuid, UserId)>) -> Result<Option<Timestamp>, Failure> {
+    desk.read(move |conn| seats::last_there(conn, who)).await
+}
+
+/// Whether the first prompt since the start has to ask for credentials: somebody was here before, and so long ago that their desk would
+/// have locked. Otherwise leaving the program would open what its lock had closed.
+async fn must_be_fresh(desk: &Desk) -> Result<bool, Failure> {
+    if desk.is_attended() {
+        return Ok(false);
+    }
+    let Some(last) = last_there(desk, None).await? else { return Ok(false) };
+    let now = desk.clock.moment();
+    Ok(Attendance::resume(now, desk.policy.lock_after, Some(last)).is_locked(now))
 }
 
 async fn record(

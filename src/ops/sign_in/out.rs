@@ -33,7 +33,7 @@ pub async fn sign_out(desk: &Desk) -> Result<SignedOut, Failure> {
     .await?;
     let seat = desk.stand_up();
     super::send_away(desk).await;
-    desk.session().await?.sign_out().await;
+    let forgotten = desk.session().await?.sign_out().await;
     if let Some(seat) = seat {
         unblocked(move || seat.index.wipe()).await?;
     }
@@ -41,7 +41,7 @@ pub async fn sign_out(desk: &Desk) -> Result<SignedOut, Failure> {
         let path = desk.paths.index(&whose(desk.connection()?, technician.id, tenant));
         unblocked(move || index::remove(&path)).await;
     }
-    Ok(SignedOut { calls: ops::calls::list(desk).await? })
+    Ok(SignedOut { calls: ops::calls::list(desk).await?, forgotten })
 }
 
 /// Whose session the vault may hold, as the ledger knows it.

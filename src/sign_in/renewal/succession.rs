@@ -29,17 +29,21 @@ impl Session {
 
     /// Goes on with what `brought` holds, and keeps it in the vault. What worked here is still known to work.
     pub async fn adopt(&self, brought: Self) {
+        let _turn = self.inner.turn.lock().await;
         let mut state = mem::take(&mut *brought.inner.state());
         let refresh = state.refresh.clone();
-        let _turn = self.inner.turn.lock().await;
-        let before = self.inner.state().lights.clone();
-        for feature in Feature::ALL {
-            let untried = matches!(state.lights.of(feature), Light::NotAsked | Light::Unknown);
-            if untried && matches!(before.of(feature), Light::Yes(_)) {
-                state.lights.set(feature, before.of(feature).clone());
+        {
+            let mut own = self.inner.state();
+            let subject = |state: &State| state.identity.as_ref().map(|identity| identity.subject.clone());
+            let is_same = subject(&own) == subject(&state);
+            for feature in Feature::ALL {
+                let untried = matches!(state.lights.of(feature), Light::NotAsked | Light::Unknown);
+                if is_same && untried && matches!(own.lights.of(feature), Light::Yes(_)) {
+                    state.lights.set(feature, own.lights.of(feature).clone());
+                }
             }
+            *own = state;
         }
-        *self.inner.state() = state;
         let kept = match refresh {
             Some(refresh) => self.inner.vault.save(&refresh).await,
             None => false,
