@@ -167,9 +167,14 @@ async fn take_seat(desk: &Desk, arriving: Arriving) -> Result<SignedIn, Failure>
     };
     let event = Event::SignedIn { there };
     record(desk, &technician, &tenant, event, before.is_some() && !is_same).await?;
+    let brought = !remembered;
     let session = if remembered { session } else { hand_over(desk, session, before.is_none() || is_same).await? };
     let graph = Graph::new(desk.http.clone(), session.clone());
     desk.sit(Seat { technician: technician.clone(), tenant: tenant.clone(), graph, index }, came);
+    // Only now: the store may ask them something of its own, and whoever gives up waiting sits here all the same.
+    if brought {
+        session.remember().await;
+    }
     session.ask_for(&[Feature::List]).await;
     desk.debts_changed();
     let (lights, remembered) = (session.lights(), session.remembered());

@@ -27,23 +27,26 @@ impl Session {
         self.inner.state().demanded = demanded;
     }
 
-    /// Goes on with what `brought` holds, and keeps it in the vault. What worked here is still known to work.
+    /// Goes on with what `brought` holds; [`Session::remember`] then keeps it. What worked here for the same person is still known to work.
     pub async fn adopt(&self, brought: Self) {
         let _turn = self.inner.turn.lock().await;
         let mut state = mem::take(&mut *brought.inner.state());
-        let refresh = state.refresh.clone();
-        {
-            let mut own = self.inner.state();
-            let subject = |state: &State| state.identity.as_ref().map(|identity| identity.subject.clone());
-            let is_same = subject(&own) == subject(&state);
-            for feature in Feature::ALL {
-                let untried = matches!(state.lights.of(feature), Light::NotAsked | Light::Unknown);
-                if is_same && untried && matches!(own.lights.of(feature), Light::Yes(_)) {
-                    state.lights.set(feature, own.lights.of(feature).clone());
-                }
+        let mut own = self.inner.state();
+        let subject = |state: &State| state.identity.as_ref().map(|identity| identity.subject.clone());
+        let is_same = subject(&own) == subject(&state);
+        for feature in Feature::ALL {
+            let untried = matches!(state.lights.of(feature), Light::NotAsked | Light::Unknown);
+            if is_same && untried && matches!(own.lights.of(feature), Light::Yes(_)) {
+                state.lights.set(feature, own.lights.of(feature).clone());
             }
-            *own = state;
         }
+        *own = state;
+    }
+
+    /// Keeps the session in the vault. The store may ask a person first, so nothing waits for it that need not.
+    pub async fn remember(&self) {
+        let _turn = self.inner.turn.lock().await;
+        let refresh = self.inner.state().refresh.clone();
         let kept = match refresh {
             Some(refresh) => self.inner.vault.save(&refresh).await,
             None => false,
