@@ -23,6 +23,7 @@ use crate::domain::{
     capability::{Feature, Lights},
     work::{
         Failure, Kind, Request,
+        open_device::Request as OpenDevice,
         sign_in::{AnotherName, BrowserPage, DeviceCode, Prompt, Redeemed, SignedIn, SignedOut, Way},
         sync_index::Listing,
     },
@@ -197,7 +198,8 @@ fn seated(model: &mut Model, signed_in: SignedIn) {
     session.attendance =
         Some(if signed_in.locked { Attendance::locked(after) } else { Attendance::begin(model.now, after) });
     model.lights = signed_in.lights;
-    if is_new && before.is_some() {
+    let is_taken_over = is_new && before.is_some();
+    if is_taken_over {
         taken_over(model);
     }
     if !model.call.as_ref().and_then(|desk| desk.stage.as_ref()).is_some_and(Stage::is_on) {
@@ -206,8 +208,8 @@ fn seated(model: &mut Model, signed_in: SignedIn) {
     if is_new {
         model.ask(Request::SyncIndex);
     }
-    if model.session.why == Why::Locked && awaits_key(model) {
-        // The call was opened at a locked desk, or came to its key there: nothing was asked for yet.
+    if (is_taken_over || model.session.why == Why::Locked) && awaits_key(model) {
+        // Nothing was asked for yet in this name: or the call was opened at a locked desk, or came to its key there.
         redeem(model);
     }
     for request in std::mem::take(&mut model.session.after) {
@@ -215,20 +217,40 @@ fn seated(model: &mut Model, signed_in: SignedIn) {
     }
 }
 
-/// The desk is somebody else's now: no digit of the one before stays, and the caller has to be verified again.
+/// What is read in the name of who sits here: its answer is for nobody else.
+fn reads_in_their_name(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::SyncIndex | Request::Find(_) | Request::LookUp(_) | Request::OpenDevice(_) | Request::Redeem(_)
+    )
+}
+
+/// The desk is somebody else's now: no digit of the one before stays, nothing comes any more that was read in their name, and the caller has
+/// to be verified again.
 fn taken_over(model: &mut Model) {
     stage::drop_digits(model);
+    model.forget_those(reads_in_their_name);
     model.find = find::Find::default();
     model.listing = Listing::default();
+    model.session.put_off.clear();
     if let Some(desk) = &mut model.call {
         desk.call.verification = None;
         desk.failure = None;
+    }
+    let unopened = model.call.as_ref().filter(|desk| desk.card.is_none());
+    if let Some(call) = unopened.map(|desk| &desk.call) {
+        let request = OpenDevice { device: call.device, asked: Some(call.key) };
+        model.ask(Request::OpenDevice(request));
     }
 }
 
 /// Signed out: the first screen, and nothing of the desk on it.
 pub fn left(model: &mut Model, out: SignedOut) {
     stage::drop_digits(model);
+    // A prompt that is approved later would seat somebody at a desk that was left.
+    model.forget_those(|request| {
+        reads_in_their_name(request) || matches!(request, Request::SignIn(_) | Request::Resume)
+    });
     let draft = model.call.take().map(|desk| (desk.call.id, CallDesk::into_draft(desk)));
     model.drafts.extend(draft);
     model.calls = out.calls;

@@ -144,6 +144,11 @@ impl Session {
         }
     }
 
+    /// Another name was confirmed, or sent away, and that is under way.
+    pub fn is_settling(&self) -> bool {
+        self.state == State::Settling
+    }
+
     pub fn signed_out(&mut self) {
         self.signed_out = true;
     }
