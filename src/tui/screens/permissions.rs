@@ -78,7 +78,7 @@ fn why_not_ask(model: &Model) -> Option<&'static str> {
 fn why_not_leave(model: &Model) -> Option<&'static str> {
     match () {
         () if !model.session.is_known() => Some("signed out"),
-        () if model.session.is_settling() => Some("signing in"),
+        () if model.session.is_changing_hands() => Some("signing in"),
         () => model.call.as_ref().and_then(CallDesk::under_way),
     }
 }

@@ -280,7 +280,9 @@ pub fn act(model: &mut Model, action: Action) {
         return;
     }
     match (action, &model.session.state) {
-        (Action::GoOn, State::Another(_)) if model.presses.deliberate() => settle(model, Request::ConfirmName),
+        (Action::GoOn, State::Another(_)) if model.presses.deliberate() && why_not_confirm(model).is_none() => {
+            settle(model, Request::ConfirmName);
+        }
         (Action::Back, State::Another(_)) => settle(model, Request::SendAway),
         (_, State::Another(_) | State::Settling) => {}
         (Action::GoOn, State::Code { .. } | State::Page { .. }) => {
@@ -305,6 +307,11 @@ pub fn act(model: &mut Model, action: Action) {
         (Action::Back, _) if over_a_desk => put_off(model),
         _ => {}
     }
+}
+
+/// What was asked in the name of the one before has to be answered before the desk is somebody else's.
+fn why_not_confirm(model: &Model) -> Option<&'static str> {
+    model.call.as_ref().and_then(CallDesk::under_way)
 }
 
 fn settle(model: &mut Model, request: Request) {
@@ -334,7 +341,9 @@ pub fn hints(model: &Model) -> Vec<Hint> {
         State::Page { .. } => (copy("copy the address"), None),
         State::Another(another) => {
             let words = format!("go on as {}", another.now.short_name());
-            return vec![go_on(&words), model.hint(Action::Back, "sign it out"), model.hint(Action::Help, "help")];
+            let why_not = why_not_confirm(model);
+            let confirm = go_on(&words).unless(why_not.is_some(), why_not.unwrap_or_default());
+            return vec![confirm, model.hint(Action::Back, "sign it out"), model.hint(Action::Help, "help")];
         }
         State::Failed(_) => (go_on("try again"), None),
         State::Idle => (go_on("sign in"), None),

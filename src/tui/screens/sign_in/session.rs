@@ -144,9 +144,9 @@ impl Session {
         }
     }
 
-    /// Another name was confirmed, or sent away, and that is under way.
-    pub fn is_settling(&self) -> bool {
-        self.state == State::Settling
+    /// Somebody else has signed in than sat here, and whose the desk is has not been settled.
+    pub fn is_changing_hands(&self) -> bool {
+        matches!(self.state, State::Another(_) | State::Settling)
     }
 
     pub fn signed_out(&mut self) {

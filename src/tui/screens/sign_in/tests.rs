@@ -627,3 +627,22 @@ fn what_was_asked_in_one_name_is_asked_anew_by_whoever_takes_the_desk_over() {
     assert!(asked.iter().any(|request| is_opening(request)), "the call has no card otherwise: {asked:?}");
     assert!(asked.contains(&&Request::Redeem(vec![Feature::Reveal, Feature::Rotate])), "{asked:?}");
 }
+
+#[test]
+fn a_key_that_was_asked_for_in_another_name_is_dropped_at_once() {
+    let mut desk = Desk::open();
+    desk.hold(|request| matches!(request, Request::Disclose(_)));
+    desk.reach_reason();
+    desk.press("enter");
+    desk.model.session.technician = Some(World::omar());
+    desk.effects.clear();
+    desk.release();
+    let stage = |request: &&Request| matches!(request, Request::Stage(_));
+    let told: Vec<&Request> = asked(&desk.effects).into_iter().filter(stage).collect();
+    assert!(
+        matches!(told[..], [Request::Stage(on)] if on.what == crate::domain::event::Stage::Dropped),
+        "never shown: {told:?}"
+    );
+    assert!(desk.shows("The key came for somebody else"), "{:#?}", desk.rows());
+    assert!(!desk.model.call.as_ref().unwrap().stage.as_ref().unwrap().has_digits());
+}
