@@ -34,6 +34,9 @@ use session::State;
 pub use session::{Session, Why};
 pub use view::view;
 
+/// Why nobody can sign in while the remembered session is tried: two that come in at once would be one too many.
+const RESUMING: &str = "looking";
+
 /// The desk locks when its time has come: what was shown goes.
 pub fn lock(model: &mut Model) {
     let now = model.now;
@@ -59,6 +62,7 @@ fn ask(model: &mut Model, way: Way) {
         Why::Locked => Vec::new(),
     };
     let fresh = model.session.wants_fresh();
+    model.session.resumes_again = false;
     model.session.way = way;
     model.session.state = State::Starting;
     model.ask(Request::SignIn(Prompt { way, features, fresh }));
@@ -158,6 +162,7 @@ pub fn answered(model: &mut Model, request: &Request, result: Result<SignedIn, F
         }
         Err(failure) if failure.kind == Kind::Cancelled => model.session.state = State::Idle,
         Err(mut failure) => {
+            model.session.resumes_again = *request == Request::Resume;
             if failure.kind == Kind::SignIn {
                 // What is kept the prompt says itself; before the first sign-in there is no call.
                 failure.means.clear();
@@ -284,11 +289,16 @@ pub fn act(model: &mut Model, action: Action) {
             settle(model, Request::ConfirmName);
         }
         (Action::Back, State::Another(_)) => settle(model, Request::SendAway),
-        (_, State::Another(_) | State::Settling) => {}
+        (_, State::Another(_) | State::Settling | State::Resuming) => {}
         (Action::GoOn, State::Code { .. } | State::Page { .. }) => {
             if let Some(address) = model.session.address().map(str::to_owned) {
                 model.ask(Request::Browse(address));
             }
+        }
+        (Action::GoOn, State::Failed(_)) if model.session.resumes_again => {
+            model.session.state = State::Resuming;
+            model.session.resumes_again = false;
+            model.ask(Request::Resume);
         }
         (Action::GoOn, State::Failed(_) | State::Idle) => {
             let way = model.session.way;
@@ -347,7 +357,8 @@ pub fn hints(model: &Model) -> Vec<Hint> {
         }
         State::Failed(_) => (go_on("try again"), None),
         State::Idle => (go_on("sign in"), None),
-        State::Settling | State::Resuming => (go_on("sign in").unless(true, "one moment"), None),
+        State::Settling => (go_on("sign in").unless(true, "one moment"), None),
+        State::Resuming => (go_on("sign in").unless(true, RESUMING), None),
         State::Starting if session.way == Way::Browser => (go_on("open the page").unless(true, "one moment"), None),
         State::Starting => (go_on("open the page").unless(true, "asking for a code"), None),
     };
@@ -379,5 +390,6 @@ fn other_way(model: &Model) -> Hint {
     };
     let forbids = !model.setup.policy.ways.contains(&way);
     let why = if forbids { "policy forbids" } else { "see settings" };
-    model.hint(Action::OtherWay, words).unless(!model.session.offers(way), why)
+    let resumes = model.session.state == State::Resuming;
+    model.hint(Action::OtherWay, words).unless(!model.session.offers(way), why).unless(resumes, RESUMING)
 }

@@ -646,3 +646,28 @@ fn a_key_that_was_asked_for_in_another_name_is_dropped_at_once() {
     assert!(desk.shows("The key came for somebody else"), "{:#?}", desk.rows());
     assert!(!desk.model.call.as_ref().unwrap().stage.as_ref().unwrap().has_digits());
 }
+
+#[test]
+fn while_the_remembered_session_is_looked_for_no_other_sign_in_begins() {
+    let mut desk = Desk::fresh(false, 80, 24);
+    desk.hold(is_resume).hold(is_sign_in).start();
+    assert!(desk.press("b enter").is_empty());
+    let keys = desk.row(24);
+    assert!(keys.contains("b sign in by browser (looking)") && keys.contains("F1 help"), "{keys}");
+    assert!(desk.shows("Looking for the session of last time"), "{:#?}", desk.rows());
+}
+
+#[test]
+fn where_the_remembered_session_could_not_be_tried_trying_again_tries_it() {
+    let mut desk = Desk::fresh(false, 80, 24);
+    desk.hold(is_resume).hold(is_sign_in).start();
+    desk.answer(is_resume, Err(failure(Kind::Unreachable, "Entra cannot be reached.")));
+    assert!(desk.row(24).contains("Enter try again"), "{}", desk.row(24));
+    assert_eq!(asked(&desk.press("enter")), [&Request::Resume]);
+    desk.answer(is_resume, Err(failure(Kind::Unreachable, "Entra cannot be reached.")));
+    // Who asks for another way means it, and trying that again does not go back.
+    assert_eq!(asked(&desk.press("b")), [&by(Way::Browser)]);
+    desk.answer(is_sign_in, Err(failure(Kind::Unreachable, "Entra cannot be reached.")));
+    desk.wait(1500);
+    assert_eq!(asked(&desk.press("enter")), [&by(Way::Browser)]);
+}
