@@ -23,12 +23,12 @@ impl Asks {
     /// Forgets every question of this kind, and names them.
     pub fn forget(&mut self, like: &Request) -> Vec<AskId> {
         let kind = discriminant(like);
-        let stale: Vec<AskId> =
-            self.open.iter().filter(|(_, open)| discriminant(*open) == kind).map(|(ask, _)| *ask).collect();
-        for ask in &stale {
-            self.open.remove(ask);
-        }
-        stale
+        self.forget_those(|open| discriminant(open) == kind)
+    }
+
+    /// Forgets every question of which this holds, and names them.
+    pub fn forget_those(&mut self, is: impl Fn(&Request) -> bool) -> Vec<AskId> {
+        self.open.extract_if(.., |_, open| is(open)).map(|(ask, _)| ask).collect()
     }
 
     pub fn get(&self, ask: AskId) -> Option<&Request> {

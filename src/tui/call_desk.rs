@@ -95,6 +95,15 @@ impl CallDesk {
         }
     }
 
+    /// What is asked or written under the name of who sits here, in words: until it is answered, nobody else may take their place.
+    pub fn under_way(&self) -> Option<&'static str> {
+        match () {
+            () if self.disclosing.is_some() => Some("the key is being asked for"),
+            () if self.writing.is_some() => Some("the call is being written"),
+            () => None,
+        }
+    }
+
     /// The digits were certainly handed out in this call.
     pub fn was_read(&self) -> bool {
         self.call.read

@@ -210,6 +210,12 @@ impl Model {
         self.effects.extend(stale.into_iter().map(|ask| Effect::Cancel { ask }));
     }
 
+    /// Stops waiting for every question of which this holds.
+    pub(super) fn forget_those(&mut self, is: impl Fn(&Request) -> bool) {
+        let stale = self.asks.forget_those(is);
+        self.effects.extend(stale.into_iter().map(|ask| Effect::Cancel { ask }));
+    }
+
     pub(super) fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }

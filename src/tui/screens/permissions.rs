@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        call_desk::CallDesk,
         canvas::Canvas,
         footer::Hint,
         keymap::Action,
@@ -77,10 +78,8 @@ fn why_not_ask(model: &Model) -> Option<&'static str> {
 fn why_not_leave(model: &Model) -> Option<&'static str> {
     match () {
         () if !model.session.is_known() => Some("signed out"),
-        () if model.call.as_ref().is_some_and(|desk| desk.disclosing.is_some() || desk.writing.is_some()) => {
-            Some("the call is being written")
-        }
-        () => None,
+        () if model.session.is_changing_hands() => Some("signing in"),
+        () => model.call.as_ref().and_then(CallDesk::under_way),
     }
 }
 

@@ -87,10 +87,19 @@ pub fn view(model: &Model, canvas: &mut Canvas, page: &ProfilesPage) {
     skeleton::foot(model, canvas, notice.or_else(|| leaves(model)), &hints(model, page));
 }
 
-/// What going there does to the call at the desk.
+/// What going there does to the call at the desk, and to what was typed: that is nowhere but in this desk.
 fn leaves(model: &Model) -> Option<(Role, String)> {
-    let call = &model.call.as_ref()?.call;
-    Some((Role::Text, format!("Call {} is left here, and waits parked. Held replacements go out first.", call.number)))
+    let text = match &model.call {
+        Some(desk) => {
+            let number = desk.call.number;
+            format!("Call {number} waits parked, without what you typed. What is held goes out first.")
+        }
+        None if !model.drafts.is_empty() => {
+            "What you typed in parked calls is not kept. What is held goes out first.".to_owned()
+        }
+        None => return None,
+    };
+    Some((Role::Text, text))
 }
 
 fn table(model: &Model, canvas: &mut Canvas, page: &ProfilesPage, layout: Layout) {
@@ -279,6 +288,22 @@ mod tests {
     fn a_call_at_the_desk_is_said_to_be_left_there() {
         let mut desk = several(Desk::in_call());
         desk.press("f8");
-        assert!(desk.shows("Call 17 is left here"), "{:#?}", desk.rows());
+        assert!(desk.shows("Call 17 waits parked, without what you typed."), "{:#?}", desk.rows());
+        desk.press("esc");
+        desk.type_text("mara");
+        desk.press("f4 f8");
+        assert!(desk.shows("What you typed in parked calls is not kept."), "{:#?}", desk.rows());
+    }
+
+    #[test]
+    fn what_is_not_sent_is_said_to_wait_until_this_tenant_is_opened_again() {
+        let mut desk = several(Desk::in_call());
+        let held = RotationState::Held { until: desk.now.wall };
+        desk.world.debts = vec![debt(1, "HVC-LT-0098", "INC0047790", Duration::from_mins(5), desk.now.wall, held)];
+        desk.model.debts.clone_from(&desk.world.debts);
+        desk.press("f8 1");
+        desk.wait(1500);
+        desk.press("enter");
+        assert_screen!(desk);
     }
 }

@@ -106,8 +106,15 @@ pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
         Quit::Unsent { why } => {
             let (are, they) = if unsent == 1 { ("is", "It goes") } else { ("are", "They go") };
             let count = age::count(unsent, "rotation");
-            let enter = if switches { "Enter leaves this tenant." } else { "Enter quits." };
-            let said = format!("{count} {are} not sent yet. {they} out at the next start or by the watcher. {enter}");
+            let goes_on = if switches {
+                // Another tenant's desk follows none of this one's.
+                let typed = model.call.is_some() || !model.drafts.is_empty();
+                let lost = if typed { " What you typed is not kept." } else { "" };
+                format!("{they} out once somebody opens this tenant again.{lost} Enter leaves this tenant.")
+            } else {
+                format!("{they} out at the next start or by the watcher. Enter quits.")
+            };
+            let said = format!("{count} {are} not sent yet. {goes_on}");
             (said, why.iter().map(ToString::to_string).collect())
         }
     };

@@ -15,6 +15,7 @@ use super::{card, close, stage};
 use crate::domain::{
     age,
     moment::Deadline,
+    technician::UserId,
     work::{AskId, Failure, Kind, Request, Waiting, call::InWindows, disclose::Disclosed},
 };
 
@@ -22,6 +23,8 @@ use crate::domain::{
 #[derive(Debug)]
 pub struct Disclosing {
     pub ask: AskId,
+    /// In whose name.
+    by: Option<UserId>,
     /// Entra asked us to wait until then.
     pub waiting: Option<Deadline>,
     /// The intent is on disk.
@@ -33,8 +36,8 @@ pub struct Disclosing {
 }
 
 impl Disclosing {
-    pub fn new(ask: AskId) -> Self {
-        Self { ask, waiting: None, recorded: false, stopping: false, then_park: false }
+    pub fn new(ask: AskId, by: Option<UserId>) -> Self {
+        Self { ask, by, waiting: None, recorded: false, stopping: false, then_park: false }
     }
 }
 
@@ -64,7 +67,14 @@ pub fn answered(model: &mut Model, result: Result<Disclosed, Failure>) {
             desk.call.disclosed = Some(disclosed.at);
             desk.call.read = true;
             desk.again = false;
-            stage::begin(model, disclosed, disclosing.then_park);
+            let is_theirs = disclosing.by == model.session.technician().map(|technician| technician.id);
+            stage::begin(model, disclosed, disclosing.then_park || !is_theirs);
+            if !is_theirs {
+                // Read in the name of somebody who is not there any more.
+                stage::drop_digits(model);
+                let said = "× The key came for somebody else: its digits were dropped. Enter asks anew.";
+                model.toast(Role::Warn, said);
+            }
             model.ask(Request::Debts);
         }
         Err(failure) => {

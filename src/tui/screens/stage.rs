@@ -9,7 +9,7 @@ use super::super::{
     model::Model,
     theme::Role,
 };
-use super::{digits, read};
+use super::{digits, read, sign_in};
 use crate::domain::{
     age, event,
     moment::{Deadline, Moment},
@@ -56,6 +56,8 @@ pub enum Why {
     Timer,
     /// The key came while the technician wanted to stop.
     Stopped,
+    /// It came once the desk had locked.
+    Locked,
 }
 
 impl Why {
@@ -67,6 +69,7 @@ impl Why {
             Self::Resize => "Concealed: the window changed its size.",
             Self::Timer => "Concealed: it was shown long enough.",
             Self::Stopped => "Concealed: Entra gave out the key before it could be stopped.",
+            Self::Locked => "Concealed: nobody was at this desk when Entra gave out the key.",
         }
     }
 }
@@ -132,13 +135,20 @@ pub fn begin(model: &mut Model, disclosed: Disclosed, stopped: bool) {
     let conceal = model.setup.policy.conceal_after;
     let drops = model.now.in_(model.setup.policy.drop_after);
     let why = match () {
+        () if model.session.is_locked() => Some(Why::Locked),
         () if stopped => Some(Why::Stopped),
         () if !model.focused => Some(Why::Focus),
         () if !model.pages.is_empty() || model.quit.is_some() => Some(Why::Page),
         () if model.is_too_small() => Some(Why::Resize),
         () => None,
     };
-    let sight = why.map_or(Sight::Shown { until: model.now.in_(conceal) }, Sight::Concealed);
+    let sight = match why {
+        // The question whose the desk is stays on the screen.
+        _ if model.session.is_changing_hands() => Sight::Aside,
+        Some(why) => Sight::Concealed(why),
+        None => Sight::Shown { until: model.now.in_(conceal) },
+    };
+    let is_shown = matches!(sight, Sight::Shown { .. });
     // The stage is for digits: what was said before them has been said.
     model.toast = None;
     if let Some(warning) = &disclosed.record_warning {
@@ -148,7 +158,7 @@ pub fn begin(model: &mut Model, disclosed: Disclosed, stopped: bool) {
     let Some(desk) = &mut model.call else { return };
     let blocks = disclosed.password.len();
     desk.stage = Some(Stage { disclosed: Some(disclosed), blocks, block: 0, furthest: 0, sight, drops });
-    if why.is_none() {
+    if is_shown {
         tell(model, event::Stage::Shown);
     }
 }
@@ -168,11 +178,18 @@ pub fn conceal(model: &mut Model, why: Why) {
     }
 }
 
-/// Shows the digits again. No new read.
+/// Shows the digits again, once a locked desk is open. No new read.
 pub fn show(model: &mut Model) {
     let until = model.now.in_(model.setup.policy.conceal_after);
-    if let Some(stage) = stage(model).filter(|stage| stage.has_digits() && !stage.is_shown()) {
-        stage.sight = Sight::Shown { until };
+    if !stage(model).is_some_and(|stage| stage.has_digits() && !stage.is_shown()) {
+        return;
+    }
+    let locked = sign_in::must_unlock(model);
+    if let Some(stage) = stage(model) {
+        // Aside, it leaves the screen to the prompt.
+        stage.sight = if locked { Sight::Aside } else { Sight::Shown { until } };
+    }
+    if !locked {
         tell(model, event::Stage::Shown);
     }
 }
@@ -239,7 +256,11 @@ pub fn view(model: &Model, canvas: &mut Canvas, stage: &Stage) {
         }
     } else if let Sight::Concealed(why) = stage.sight {
         canvas.put(top + 8, left, Role::Strong, why.words());
-        let again = format!("h shows block {} again. Entra is not asked a second time.", stage.block + 1);
+        let again = if model.session.is_locked() {
+            "h asks you to sign in first. Entra is not asked for the key a second time.".to_owned()
+        } else {
+            format!("h shows block {} again. Entra is not asked a second time.", stage.block + 1)
+        };
         canvas.put(top + 9, left, Role::Text, &again);
     }
     blocks(canvas, stage, top + 17, left);
@@ -328,10 +349,13 @@ fn hints(model: &Model, stage: &Stage) -> Vec<footer::Hint> {
 mod tests {
     use super::*;
     use crate::{
-        domain::event::Stage as What,
+        domain::{
+            event::Stage as What,
+            work::{Kind, Outcome},
+        },
         tui::{
             Effect, Msg,
-            tests::{Desk, asked, assert_screen},
+            tests::{Desk, World, asked, assert_screen, failure},
         },
     };
 
@@ -416,6 +440,61 @@ mod tests {
         assert!(told(&desk.effects).is_empty());
         assert!(!shows_a_digit(&desk));
         assert_eq!(told(&desk.press("h")), [What::Shown]);
+    }
+
+    fn is_sign_in(request: &Request) -> bool {
+        matches!(request, Request::SignIn(_))
+    }
+
+    /// A key is asked for, and not answered before a test says so.
+    fn asking() -> Desk {
+        let mut desk = Desk::open();
+        desk.hold(|request| matches!(request, Request::Disclose(_))).hold(is_sign_in);
+        desk.reach_reason();
+        desk.press("enter");
+        desk.effects.clear();
+        desk
+    }
+
+    fn hand_out(desk: &mut Desk) -> Vec<What> {
+        desk.effects.clear();
+        let disclosed = desk.world.disclosed();
+        desk.answer(|request| matches!(request, Request::Disclose(_)), Ok(Outcome::Disclosed(disclosed)));
+        told(&desk.effects)
+    }
+
+    #[test]
+    fn a_key_that_comes_once_the_desk_has_locked_is_shown_after_unlocking_only() {
+        let mut desk = asking();
+        desk.wait(15 * 60 * 1000 + 1000);
+        assert_eq!(hand_out(&mut desk), []);
+        assert_screen!(desk);
+        assert!(!shows_a_digit(&desk));
+        let effects = desk.press("h");
+        assert!(matches!(asked(&effects)[..], [Request::SignIn(prompt)] if prompt.fresh), "{effects:?}");
+        assert!(desk.shows("Nobody was at this desk for 15 min.") && !shows_a_digit(&desk), "{:#?}", desk.rows());
+        desk.answer(is_sign_in, Ok(Outcome::SignedIn(World::signed_in())));
+        assert!(!shows_a_digit(&desk));
+        assert_eq!(told(&desk.press("h")), [What::Shown]);
+    }
+
+    #[test]
+    fn no_other_name_is_confirmed_while_a_key_is_asked_for_and_the_digits_are_not_theirs() {
+        let mut desk = asking();
+        desk.hold(|request| matches!(request, Request::OpenDevice(_)));
+        desk.press("f5");
+        let signed_out = failure(Kind::SignIn, "Signed out.");
+        desk.answer(|request| matches!(request, Request::OpenDevice(_)), Err(signed_out));
+        desk.answer(is_sign_in, Ok(Outcome::AnotherName(World::another_name())));
+        desk.wait(1500);
+        assert!(desk.row(24).contains("(the key is being asked for)"), "{}", desk.row(24));
+        assert!(desk.press("enter").is_empty());
+        assert_eq!(hand_out(&mut desk), []);
+        assert!(desk.shows("Last time it was Dana Reyes") && !shows_a_digit(&desk), "{:#?}", desk.rows());
+        desk.wait(1500);
+        let effects = desk.press("enter");
+        assert!(asked(&effects).contains(&&Request::ConfirmName), "{effects:?}");
+        assert_eq!(told(&effects), [What::Dropped]);
     }
 
     #[test]

@@ -125,9 +125,10 @@ fn disclose(model: &mut Model) {
         return;
     }
     let ask = model.ask(Request::Disclose(request));
+    let by = model.session.technician().map(|technician| technician.id);
     if let Some(desk) = &mut model.call {
         desk.failure = None;
-        desk.disclosing = Some(Disclosing::new(ask));
+        desk.disclosing = Some(Disclosing::new(ask, by));
     }
 }
 

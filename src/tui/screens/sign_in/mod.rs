@@ -23,6 +23,7 @@ use crate::domain::{
     capability::{Feature, Lights},
     work::{
         Failure, Kind, Request,
+        open_device::Request as OpenDevice,
         sign_in::{AnotherName, BrowserPage, DeviceCode, Prompt, Redeemed, SignedIn, SignedOut, Way},
         sync_index::Listing,
     },
@@ -32,6 +33,9 @@ pub use prompt::prompt;
 use session::State;
 pub use session::{Session, Why};
 pub use view::view;
+
+/// Why nobody can sign in while the remembered session is tried: two that come in at once would be one too many.
+const RESUMING: &str = "looking";
 
 /// The desk locks when its time has come: what was shown goes.
 pub fn lock(model: &mut Model) {
@@ -58,6 +62,7 @@ fn ask(model: &mut Model, way: Way) {
         Why::Locked => Vec::new(),
     };
     let fresh = model.session.wants_fresh();
+    model.session.resumes_again = false;
     model.session.way = way;
     model.session.state = State::Starting;
     model.ask(Request::SignIn(Prompt { way, features, fresh }));
@@ -157,6 +162,7 @@ pub fn answered(model: &mut Model, request: &Request, result: Result<SignedIn, F
         }
         Err(failure) if failure.kind == Kind::Cancelled => model.session.state = State::Idle,
         Err(mut failure) => {
+            model.session.resumes_again = *request == Request::Resume;
             if failure.kind == Kind::SignIn {
                 // What is kept the prompt says itself; before the first sign-in there is no call.
                 failure.means.clear();
@@ -197,7 +203,8 @@ fn seated(model: &mut Model, signed_in: SignedIn) {
     session.attendance =
         Some(if signed_in.locked { Attendance::locked(after) } else { Attendance::begin(model.now, after) });
     model.lights = signed_in.lights;
-    if is_new && before.is_some() {
+    let is_taken_over = is_new && before.is_some();
+    if is_taken_over {
         taken_over(model);
     }
     if !model.call.as_ref().and_then(|desk| desk.stage.as_ref()).is_some_and(Stage::is_on) {
@@ -206,8 +213,8 @@ fn seated(model: &mut Model, signed_in: SignedIn) {
     if is_new {
         model.ask(Request::SyncIndex);
     }
-    if model.session.why == Why::Locked && awaits_key(model) {
-        // The call was opened at a locked desk, or came to its key there: nothing was asked for yet.
+    if (is_taken_over || model.session.why == Why::Locked) && awaits_key(model) {
+        // Nothing was asked for yet in this name: or the call was opened at a locked desk, or came to its key there.
         redeem(model);
     }
     for request in std::mem::take(&mut model.session.after) {
@@ -215,20 +222,40 @@ fn seated(model: &mut Model, signed_in: SignedIn) {
     }
 }
 
-/// The desk is somebody else's now: no digit of the one before stays, and the caller has to be verified again.
+/// What is read in the name of who sits here: its answer is for nobody else.
+fn reads_in_their_name(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::SyncIndex | Request::Find(_) | Request::LookUp(_) | Request::OpenDevice(_) | Request::Redeem(_)
+    )
+}
+
+/// The desk is somebody else's now: no digit of the one before stays, nothing comes any more that was read in their name, and the caller has
+/// to be verified again.
 fn taken_over(model: &mut Model) {
     stage::drop_digits(model);
+    model.forget_those(reads_in_their_name);
     model.find = find::Find::default();
     model.listing = Listing::default();
+    model.session.put_off.clear();
     if let Some(desk) = &mut model.call {
         desk.call.verification = None;
         desk.failure = None;
+    }
+    let unopened = model.call.as_ref().filter(|desk| desk.card.is_none());
+    if let Some(call) = unopened.map(|desk| &desk.call) {
+        let request = OpenDevice { device: call.device, asked: Some(call.key) };
+        model.ask(Request::OpenDevice(request));
     }
 }
 
 /// Signed out: the first screen, and nothing of the desk on it.
 pub fn left(model: &mut Model, out: SignedOut) {
     stage::drop_digits(model);
+    // A prompt that is approved later would seat somebody at a desk that was left.
+    model.forget_those(|request| {
+        reads_in_their_name(request) || matches!(request, Request::SignIn(_) | Request::Resume)
+    });
     let draft = model.call.take().map(|desk| (desk.call.id, CallDesk::into_draft(desk)));
     model.drafts.extend(draft);
     model.calls = out.calls;
@@ -258,13 +285,20 @@ pub fn act(model: &mut Model, action: Action) {
         return;
     }
     match (action, &model.session.state) {
-        (Action::GoOn, State::Another(_)) if model.presses.deliberate() => settle(model, Request::ConfirmName),
+        (Action::GoOn, State::Another(_)) if model.presses.deliberate() && why_not_confirm(model).is_none() => {
+            settle(model, Request::ConfirmName);
+        }
         (Action::Back, State::Another(_)) => settle(model, Request::SendAway),
-        (_, State::Another(_) | State::Settling) => {}
+        (_, State::Another(_) | State::Settling | State::Resuming) => {}
         (Action::GoOn, State::Code { .. } | State::Page { .. }) => {
             if let Some(address) = model.session.address().map(str::to_owned) {
                 model.ask(Request::Browse(address));
             }
+        }
+        (Action::GoOn, State::Failed(_)) if model.session.resumes_again => {
+            model.session.state = State::Resuming;
+            model.session.resumes_again = false;
+            model.ask(Request::Resume);
         }
         (Action::GoOn, State::Failed(_) | State::Idle) => {
             let way = model.session.way;
@@ -283,6 +317,11 @@ pub fn act(model: &mut Model, action: Action) {
         (Action::Back, _) if over_a_desk => put_off(model),
         _ => {}
     }
+}
+
+/// What was asked in the name of the one before has to be answered before the desk is somebody else's.
+fn why_not_confirm(model: &Model) -> Option<&'static str> {
+    model.call.as_ref().and_then(CallDesk::under_way)
 }
 
 fn settle(model: &mut Model, request: Request) {
@@ -312,11 +351,14 @@ pub fn hints(model: &Model) -> Vec<Hint> {
         State::Page { .. } => (copy("copy the address"), None),
         State::Another(another) => {
             let words = format!("go on as {}", another.now.short_name());
-            return vec![go_on(&words), model.hint(Action::Back, "sign it out"), model.hint(Action::Help, "help")];
+            let why_not = why_not_confirm(model);
+            let confirm = go_on(&words).unless(why_not.is_some(), why_not.unwrap_or_default());
+            return vec![confirm, model.hint(Action::Back, "sign it out"), model.hint(Action::Help, "help")];
         }
         State::Failed(_) => (go_on("try again"), None),
         State::Idle => (go_on("sign in"), None),
-        State::Settling | State::Resuming => (go_on("sign in").unless(true, "one moment"), None),
+        State::Settling => (go_on("sign in").unless(true, "one moment"), None),
+        State::Resuming => (go_on("sign in").unless(true, RESUMING), None),
         State::Starting if session.way == Way::Browser => (go_on("open the page").unless(true, "one moment"), None),
         State::Starting => (go_on("open the page").unless(true, "asking for a code"), None),
     };
@@ -348,5 +390,6 @@ fn other_way(model: &Model) -> Hint {
     };
     let forbids = !model.setup.policy.ways.contains(&way);
     let why = if forbids { "policy forbids" } else { "see settings" };
-    model.hint(Action::OtherWay, words).unless(!model.session.offers(way), why)
+    let resumes = model.session.state == State::Resuming;
+    model.hint(Action::OtherWay, words).unless(!model.session.offers(way), why).unless(resumes, RESUMING)
 }

@@ -26,6 +26,8 @@ pub struct Session {
     /// The ways that are offered, the one to begin with first.
     pub(super) ways: Vec<Way>,
     pub(super) way: Way,
+    /// The remembered session could not be tried: trying again tries that.
+    pub(super) resumes_again: bool,
     /// Since when the prompt stands there.
     pub(super) since: Moment,
     pub(super) signed_out: bool,
@@ -89,6 +91,7 @@ impl Session {
             why: Why::Session(Vec::new()),
             way: ways.first().copied().unwrap_or(Way::DeviceCode),
             ways,
+            resumes_again: false,
             since: setup.now,
             signed_out: true,
             attendance: None,
@@ -142,6 +145,11 @@ impl Session {
             State::Resuming | State::Starting | State::Code { .. } | State::Page { .. } | State::Settling => true,
             State::Idle | State::Another(_) | State::Failed(_) => false,
         }
+    }
+
+    /// Somebody else has signed in than sat here, and whose the desk is has not been settled.
+    pub fn is_changing_hands(&self) -> bool {
+        matches!(self.state, State::Another(_) | State::Settling)
     }
 
     pub fn signed_out(&mut self) {

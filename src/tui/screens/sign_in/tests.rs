@@ -4,7 +4,7 @@ use super::{super::super::theme::Glyphs, *};
 use crate::{
     domain::work::{News, Outcome, Progress, Report},
     tui::{
-        Effect,
+        Effect, Msg,
         tests::{Desk, World, asked, assert_screen, failure},
     },
 };
@@ -23,6 +23,10 @@ fn is_sign_in(request: &Request) -> bool {
 
 fn is_resume(request: &Request) -> bool {
     *request == Request::Resume
+}
+
+fn is_opening(request: &Request) -> bool {
+    matches!(request, Request::OpenDevice(_))
 }
 
 fn by(way: Way) -> Request {
@@ -565,4 +569,105 @@ fn beside_the_qr_a_notice_takes_two_rows() {
     desk.answer(is_browse, Err(failure(Kind::Failed, "No browser can be opened here: there is no display.")));
     assert!(desk.row(22).ends_with("× No browser can be opened here: there is"), "{:#?}", desk.rows());
     assert!(desk.row(23).ends_with("no display."), "{:#?}", desk.rows());
+}
+
+/// Signed out from the page of permissions.
+fn sign_out(desk: &mut Desk) -> Vec<Effect> {
+    desk.press("f6 s");
+    desk.wait(1500);
+    desk.press("enter")
+}
+
+#[test]
+fn a_prompt_that_is_approved_after_signing_out_seats_nobody() {
+    let mut desk = Desk::in_call();
+    desk.hold(is_sign_in).hold(is_opening);
+    desk.press("f5");
+    desk.answer(is_opening, Err(failure(Kind::SignIn, "Signed out.")));
+    desk.progress(is_sign_in, Progress::DeviceCode(code()));
+    let ask = desk.ask(is_sign_in);
+    let effects = sign_out(&mut desk);
+    assert!(effects.contains(&Effect::Cancel { ask }), "{effects:?}");
+    desk.send(Msg::Progress { ask, progress: Progress::DeviceCode(code()) });
+    assert!(desk.shows("Nobody is signed in.") && !desk.shows("C4DHKTR9P"), "{:#?}", desk.rows());
+    desk.send(Msg::Answer { ask, result: Ok(Outcome::SignedIn(World::signed_in())) });
+    assert!(desk.row(1).contains("signed out") && desk.shows("Nobody is signed in."), "{:#?}", desk.rows());
+}
+
+#[test]
+fn a_device_that_was_being_opened_at_sign_out_is_for_nobody_who_comes_later() {
+    let mut desk = Desk::open();
+    desk.hold(is_opening);
+    desk.type_text("4F2B91C0");
+    desk.wait(200);
+    let ask = desk.ask(is_opening);
+    assert!(sign_out(&mut desk).contains(&Effect::Cancel { ask }));
+    let card = Box::new(desk.world.card.clone());
+    desk.send(Msg::Answer { ask, result: Ok(Outcome::Device(card)) });
+    let kept = format!("{:?}", desk.model.find);
+    assert!(!kept.contains("HVC-LT-0421"), "{kept}");
+}
+
+#[test]
+fn what_was_asked_in_one_name_is_asked_anew_by_whoever_takes_the_desk_over() {
+    let mut desk = Desk::open();
+    desk.world.lacking = vec![Feature::Reveal];
+    desk.hold(is_sign_in);
+    desk.reach_caller();
+    desk.hold(is_opening);
+    desk.model.call.as_mut().unwrap().card = None;
+    desk.press("f5");
+    let ask = desk.ask(is_opening);
+    desk.answer(is_sign_in, Ok(Outcome::AnotherName(World::another_name())));
+    desk.wait(1500);
+    let effects = desk.press("enter");
+    assert!(effects.contains(&Effect::Cancel { ask }), "{effects:?}");
+    let asked = asked(&effects);
+    assert!(asked.contains(&&Request::SyncIndex), "{asked:?}");
+    assert!(asked.iter().any(|request| is_opening(request)), "the call has no card otherwise: {asked:?}");
+    assert!(asked.contains(&&Request::Redeem(vec![Feature::Reveal, Feature::Rotate])), "{asked:?}");
+}
+
+#[test]
+fn a_key_that_was_asked_for_in_another_name_is_dropped_at_once() {
+    let mut desk = Desk::open();
+    desk.hold(|request| matches!(request, Request::Disclose(_)));
+    desk.reach_reason();
+    desk.press("enter");
+    desk.model.session.technician = Some(World::omar());
+    desk.effects.clear();
+    desk.release();
+    let stage = |request: &&Request| matches!(request, Request::Stage(_));
+    let told: Vec<&Request> = asked(&desk.effects).into_iter().filter(stage).collect();
+    assert!(
+        matches!(told[..], [Request::Stage(on)] if on.what == crate::domain::event::Stage::Dropped),
+        "never shown: {told:?}"
+    );
+    assert!(desk.shows("The key came for somebody else"), "{:#?}", desk.rows());
+    assert!(!desk.model.call.as_ref().unwrap().stage.as_ref().unwrap().has_digits());
+}
+
+#[test]
+fn while_the_remembered_session_is_looked_for_no_other_sign_in_begins() {
+    let mut desk = Desk::fresh(false, 80, 24);
+    desk.hold(is_resume).hold(is_sign_in).start();
+    assert!(desk.press("b enter").is_empty());
+    let keys = desk.row(24);
+    assert!(keys.contains("b sign in by browser (looking)") && keys.contains("F1 help"), "{keys}");
+    assert!(desk.shows("Looking for the session of last time"), "{:#?}", desk.rows());
+}
+
+#[test]
+fn where_the_remembered_session_could_not_be_tried_trying_again_tries_it() {
+    let mut desk = Desk::fresh(false, 80, 24);
+    desk.hold(is_resume).hold(is_sign_in).start();
+    desk.answer(is_resume, Err(failure(Kind::Unreachable, "Entra cannot be reached.")));
+    assert!(desk.row(24).contains("Enter try again"), "{}", desk.row(24));
+    assert_eq!(asked(&desk.press("enter")), [&Request::Resume]);
+    desk.answer(is_resume, Err(failure(Kind::Unreachable, "Entra cannot be reached.")));
+    // Who asks for another way means it, and trying that again does not go back.
+    assert_eq!(asked(&desk.press("b")), [&by(Way::Browser)]);
+    desk.answer(is_sign_in, Err(failure(Kind::Unreachable, "Entra cannot be reached.")));
+    desk.wait(1500);
+    assert_eq!(asked(&desk.press("enter")), [&by(Way::Browser)]);
 }
