@@ -1,11 +1,7 @@
 //! `keydesk sign-out`
 
 use super::{out, seat};
-use crate::{
-    config::Settings,
-    domain::work::{Failure, Kind},
-    ops,
-};
+use crate::{config::Settings, domain::work::Failure, ops};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SignOut {}
@@ -13,14 +9,9 @@ pub(super) struct SignOut {}
 impl SignOut {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let desk = seat::open(settings)?;
-        let out = ops::sign_in::sign_out(&desk).await?;
-        if !out.forgotten {
-            return Err(Failure::new(
-                Kind::Failed,
-                "Signed out here, but the credential store did not let the session go.",
-            )
-            .meaning("The next start may find it and go on with it.")
-            .next("Unlock the store and run `keydesk sign-out` again, or have your sessions revoked in Entra."));
+        let signed_out = ops::sign_in::sign_out(&desk).await?;
+        if let Some(failure) = signed_out.kept {
+            return Err(failure);
         }
         out::line("Signed out: the session is removed from this machine, and the list of keys with it.")?;
         let open = ops::debts::list(&desk).await?.iter().filter(|debt| debt.is_open()).count();

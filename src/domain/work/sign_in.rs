@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Failure;
 use crate::domain::{
     call::Call,
     capability::{Feature, Lights},
@@ -150,8 +151,8 @@ pub struct Redeemed {
 pub struct SignedOut {
     /// Every call that waits; the one that was open is parked now.
     pub calls: Vec<Call>,
-    /// Whether nothing of the session is left in the credential store. Where it does not answer, something may be.
-    pub forgotten: bool,
+    /// The credential store did not let the session go.
+    pub kept: Option<Failure>,
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::{
     domain::{
         event::Event,
         technician::Technician,
-        work::{Failure, sign_in::SignedOut},
+        work::{Failure, Kind, sign_in::SignedOut},
     },
     ops,
     store::{calls, index, seats},
@@ -41,7 +41,12 @@ pub async fn sign_out(desk: &Desk) -> Result<SignedOut, Failure> {
         let path = desk.paths.index(&whose(desk.connection()?, technician.id, tenant));
         unblocked(move || index::remove(&path)).await;
     }
-    Ok(SignedOut { calls: ops::calls::list(desk).await?, forgotten })
+    let kept = (!forgotten).then(|| {
+        Failure::new(Kind::Failed, "Signed out here, but the credential store did not let the session go.")
+            .meaning("The next start may find it and go on with it.")
+            .next("Unlock the store and sign out again, or have your sessions revoked in Entra.")
+    });
+    Ok(SignedOut { calls: ops::calls::list(desk).await?, kept })
 }
 
 /// Whose session the vault may hold, as the ledger knows it.

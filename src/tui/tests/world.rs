@@ -262,7 +262,7 @@ impl World {
             }
             Request::SignOut => {
                 self.calls.extend(self.call.take());
-                Outcome::SignedOut(SignedOut { calls: self.calls.clone(), forgotten: true })
+                Outcome::SignedOut(SignedOut { calls: self.calls.clone(), kept: None })
             }
             Request::Profiles => Outcome::Profiles(self.profiles.clone()),
             Request::CatchUp => Outcome::CaughtUp(self.caught_up.clone()),

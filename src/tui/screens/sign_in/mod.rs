@@ -267,7 +267,7 @@ pub fn left(model: &mut Model, out: SignedOut) {
     let session = &mut model.session;
     session.technician = None;
     session.signed_out = true;
-    session.state = State::Idle;
+    session.state = out.kept.map_or(State::Idle, State::Failed);
     session.why = Why::Session(Vec::new());
     session.after.clear();
     session.put_off.clear();

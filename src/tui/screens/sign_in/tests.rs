@@ -671,3 +671,16 @@ fn where_the_remembered_session_could_not_be_tried_trying_again_tries_it() {
     desk.wait(1500);
     assert_eq!(asked(&desk.press("enter")), [&by(Way::Browser)]);
 }
+
+#[test]
+fn a_store_that_lets_no_session_go_is_said_on_the_screen_that_signing_out_leads_to() {
+    let mut desk = Desk::open();
+    desk.hold(|request| *request == Request::SignOut);
+    desk.press("f6 s");
+    desk.wait(1_500);
+    desk.press("enter");
+    let kept = failure(Kind::Failed, "The store did not let the session go.").next("Unlock it.");
+    let out = SignedOut { calls: Vec::new(), kept: Some(kept) };
+    desk.answer(|request| *request == Request::SignOut, Ok(Outcome::SignedOut(out)));
+    assert!(desk.shows("The store did not let the session go.") && desk.shows("Unlock it."), "{:#?}", desk.rows());
+}
