@@ -8,7 +8,7 @@ use std::{fs, path::Path, time::Duration};
 
 use common::{
     Served,
-    pty::{Term, keydesk, to_the_question},
+    pty::{Term, console, end_the_call, keydesk, to_the_question},
     serve,
 };
 use portable_pty::CommandBuilder;
@@ -21,31 +21,11 @@ const CTRL_Q: &str = "\x11";
 const ESC: &str = "\x1b";
 const ENTER: &str = "\r";
 
-/// The console on this home, looking at its rotations every second.
-fn console(home: &Path, served: &Served) -> Term {
-    fs::write(home.join("config.toml"), "[policy.timers]\nwatch_first = \"1s\"\nwatch_longest = \"1s\"\n").unwrap();
-    let term = Term::spawn(keydesk(home, Some(&served.running)), 80, 24);
-    term.wait_for("keys,");
-    term
-}
-
 /// From the empty desk to the stage.
 fn to_the_stage(term: &mut Term) {
     to_the_question(term);
     term.send(ENTER);
     term.wait_for("1 of 8");
-}
-
-/// In Windows again, replaced, paid, closed, and the program left.
-fn end_the_call(term: &mut Term) {
-    term.send("w");
-    term.wait_for("Note");
-    term.wait_for("replaced by");
-    term.send(ENTER);
-    term.wait_for("Type what the caller reads");
-    term.wait_for("no debts");
-    term.send(CTRL_Q);
-    assert_eq!(term.exit_code(), 0);
 }
 
 /// The key's blocks as the tenant holds them.

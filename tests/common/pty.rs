@@ -1,6 +1,7 @@
 //! The real binary in a pseudo-terminal: type, look at the screen, kill.
 
 use std::{
+    fs,
     io::{Read, Write},
     path::Path,
     sync::{Arc, Mutex},
@@ -10,7 +11,7 @@ use std::{
 use keydesk::simulation::Running;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use super::environment;
+use super::{Served, environment};
 
 /// Rows of scrollback that are kept and searched.
 const SCROLLBACK: usize = 5_000;
@@ -136,6 +137,27 @@ impl Term {
 
 /// Longer than a burst: keys that come faster than fingers decide nothing.
 pub const BEAT: Duration = Duration::from_millis(100);
+
+/// The console on this home, looking at its rotations every second, with its index filled.
+pub fn console(home: &Path, served: &Served) -> Term {
+    fs::write(home.join("config.toml"), "[policy.timers]\nwatch_first = \"1s\"\nwatch_longest = \"1s\"\n").unwrap();
+    let term = Term::spawn(keydesk(home, Some(&served.running)), 80, 24);
+    term.wait_for("keys,");
+    term
+}
+
+/// In Windows again, replaced, paid, closed, and the program left.
+pub fn end_the_call(term: &mut Term) {
+    term.send("w");
+    term.wait_for("Note");
+    term.wait_for("replaced by");
+    term.send("\r");
+    term.wait_for("Type what the caller reads");
+    term.wait_for("no debts");
+    // Ctrl+Q
+    term.send("\x11");
+    assert_eq!(term.exit_code(), 0);
+}
 
 /// From the empty desk to the point where Enter asks for the key.
 pub fn to_the_question(term: &mut Term) {

@@ -1,6 +1,6 @@
 //! The same in the real program: the sentence stands on the screen, and the next key goes on.
 
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use keydesk::{simulation::Running, store::Ledger};
 use rstest::rstest;
@@ -10,7 +10,7 @@ use super::{
     ALL_KEYS, KEYS_OF_DEVICE, REVEAL,
     common::{
         Served, key_requests,
-        pty::{BEAT, Term, keydesk, to_the_question},
+        pty::{BEAT, Term, console, end_the_call, keydesk, to_the_question},
         serve,
     },
     hurt,
@@ -19,14 +19,6 @@ use super::{
 
 const ENTER: &str = "\r";
 const CTRL_Q: &str = "\x11";
-
-/// The console on this home, looking at its rotations every second, with its index filled.
-fn console(home: &Path, served: &Served) -> Term {
-    fs::write(home.join("config.toml"), "[policy.timers]\nwatch_first = \"1s\"\nwatch_longest = \"1s\"\n").unwrap();
-    let term = Term::spawn(keydesk(home, Some(&served.running)), 80, 24);
-    term.wait_for("keys,");
-    term
-}
 
 /// A sentence may be wrapped: the screen's words, one blank apart, without its frames.
 fn words(term: &Term) -> String {
@@ -79,16 +71,9 @@ fn ask_twice(served: &Served, home: &Path, trouble: Value, said: &str, reads_bef
     term
 }
 
-/// In Windows again, replaced, paid, closed.
-fn end_the_call(mut term: Term, home: &Path) {
-    term.send("w");
-    term.wait_for("Note");
-    term.wait_for("replaced by");
-    term.send(ENTER);
-    term.wait_for("Type what the caller reads");
-    term.wait_for("no debts");
-    term.send(CTRL_Q);
-    assert_eq!(term.exit_code(), 0);
+/// The call comes to its end, and leaves a whole ledger.
+fn end_whole(mut term: Term, home: &Path) {
+    end_the_call(&mut term);
     assert_whole(home);
 }
 
@@ -104,7 +89,7 @@ fn a_key_that_does_not_come_is_a_sentence_and_enter_asks_again(
     #[case] reads: usize,
 ) {
     let (served, home) = (serve(), tempfile::tempdir().unwrap());
-    end_the_call(ask_twice(&served, home.path(), trouble, said, reads), home.path());
+    end_whole(ask_twice(&served, home.path(), trouble, said, reads), home.path());
 }
 
 #[test]
@@ -118,7 +103,7 @@ fn a_stall_of_thirty_seconds_is_a_sentence_and_enter_asks_again() {
         "No answer came from Entra. It may have recorded a read.",
         1,
     );
-    end_the_call(term, home.path());
+    end_whole(term, home.path());
 }
 
 #[test]
