@@ -35,7 +35,8 @@ pub enum DebtState {
     Owed,
     Proved {
         grade: Proof,
-        new_key: KeyId,
+        /// `None` where a person proved it and no key was seen.
+        new_key: Option<KeyId>,
         at: Timestamp,
     },
     Waived {
@@ -140,6 +141,8 @@ pub struct Debt {
     pub known: Vec<KnownKey>,
     /// Entra's clock when they were listed.
     pub entra_time: Option<Timestamp>,
+    /// When the key was read to the wrong person, if it was.
+    pub compromised: Option<Timestamp>,
     pub rotation: Option<Rotation>,
 }
 
@@ -216,8 +219,12 @@ impl Debt {
     pub fn sentence(&self, now: Timestamp, zone: &TimeZone) -> String {
         match &self.state {
             DebtState::Proved { grade, new_key, at } => {
-                let seen = format!("New key {} seen at {}", new_key.short(), age::clock(*at, zone));
+                let seen = match new_key {
+                    Some(key) => format!("New key {} seen at {}", key.short(), age::clock(*at, zone)),
+                    None => format!("Confirmed at {}", age::clock(*at, zone)),
+                };
                 match grade {
+                    Proof::ByHand => format!("{seen} by a person."),
                     Proof::Confirmed => format!("{seen}; the laptop reported success."),
                     Proof::NewKeySeen => format!("{seen}."),
                     Proof::Probable => format!("{seen}; probably in its place."),
@@ -429,6 +436,7 @@ mod tests {
             state: DebtState::Owed,
             known: known.iter().map(|&(n, volume)| KnownKey { id: id(n), volume }).collect(),
             entra_time: None,
+            compromised: None,
             rotation: None,
         }
     }

@@ -1,5 +1,7 @@
 //! What the ledger records: one event a row. Never a digit of a key, never a token.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -44,6 +46,11 @@ pub enum Event {
     },
     /// The session is removed from this machine, and the index with it.
     SignedOut,
+    /// What a policy's fingerprint in the stamps stands for: each line as a file would write it. Once for each fingerprint.
+    PolicyInForce {
+        digest: String,
+        lines: BTreeMap<String, String>,
+    },
     CallOpened {
         number: u32,
         key: KeyId,
@@ -95,6 +102,21 @@ pub enum Event {
     Stage {
         disclosure: DisclosureId,
         what: Stage,
+    },
+    /// The digits were read to the wrong person: the replacement is urgent, and whoever disclosed the key cannot waive it.
+    Compromised {
+        disclosure: DisclosureId,
+        debt: DebtId,
+        /// What happened, in the technician's words. May be empty.
+        words: String,
+    },
+    /// Entra's own record of this read, found by reconciliation.
+    EntraRecord {
+        disclosure: DisclosureId,
+        /// The audit record's id.
+        audit: String,
+        /// When Entra says it was read.
+        at: Timestamp,
     },
     /// A rotation for debts that have none, or a retry of one: to go out by then.
     RotationHeld {
@@ -150,6 +172,31 @@ pub enum Event {
     DebtWaived {
         debt: DebtId,
         reason: String,
+    },
+    /// A person says that the key was replaced: a probable proof confirmed, or a key that Entra never held.
+    DebtConfirmed {
+        debt: DebtId,
+        new_key: Option<KeyId>,
+        /// How they know.
+        how: String,
+    },
+    /// Entra logged that the disclosed key was deleted.
+    KeyDeleted {
+        debt: DebtId,
+        /// The audit record's id.
+        audit: String,
+        at: Timestamp,
+    },
+    /// Rows were written to a file for somebody else.
+    Exported {
+        /// "jsonl", "csv" or "evidence".
+        format: String,
+        /// The first and the last row in it.
+        from: u64,
+        to: u64,
+        /// SHA-256 of the file, lower-case hex.
+        sha256: String,
+        ticket: Option<Ticket>,
     },
     /// Somebody asked for a replacement without reading a key: the device's current key is owed one all the same.
     ReplacementRequested {

@@ -192,7 +192,8 @@ fn replacement_words(owed: &[Debt], zone: &TimeZone) -> String {
         return "no key was handed out".into();
     };
     match (&debt.state, debt.rotation.as_ref().map(|rotation| &rotation.state)) {
-        (DebtState::Proved { new_key, .. }, _) => format!("replaced by {}", new_key.short()),
+        (DebtState::Proved { new_key: Some(key), .. }, _) => format!("replaced by {}", key.short()),
+        (DebtState::Proved { new_key: None, .. }, _) => "replaced".into(),
         (DebtState::Waived { reason, .. }, _) => format!("replacement waived: {reason}"),
         (DebtState::Cancelled { .. }, _) => "no key was handed out".into(),
         (DebtState::Owed, Some(RotationState::Accepted { .. } | RotationState::Reported { .. })) => {

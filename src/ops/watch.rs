@@ -158,7 +158,10 @@ fn changes(before: &[Debt], after: &[Debt]) -> Vec<String> {
         let Some(old) = before.iter().find(|old| old.id == debt.id) else { continue };
         match &debt.state {
             DebtState::Proved { new_key, .. } if old.is_open() => {
-                said.push(format!("{}: new key {} seen, the debt is paid.", debt.device_name, new_key.short()));
+                said.push(match new_key {
+                    Some(key) => format!("{}: new key {} seen, the debt is paid.", debt.device_name, key.short()),
+                    None => format!("{}: the debt is paid.", debt.device_name),
+                });
             }
             DebtState::Owed if debt.is_blocked() && !old.is_blocked() => {
                 said.push(format!("{}: the replacement is blocked. F2 says why.", debt.device_name));

@@ -197,6 +197,7 @@ fn read(row: &Row<'_>) -> Result<Debt, TxError> {
         state: json(row, "state")?,
         known: json(row, "known")?,
         entra_time: parsed_option(row, "entra_time")?,
+        compromised: parsed_option(row, "compromised")?,
         rotation: has_rotation.then(|| read_rotation(row)).transpose()?,
     })
 }

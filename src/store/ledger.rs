@@ -98,9 +98,7 @@ impl Ledger {
         let mut run = || -> Result<(), TxError> {
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             projection::clear(&tx)?;
-            for row in chain::rows(&tx, 1)? {
-                projection::apply(&tx, row.at, &row.stamp, row.call, &row.event)?;
-            }
+            refill(&tx)?;
             tx.commit()?;
             Ok(())
         };
@@ -111,6 +109,16 @@ impl Ledger {
         // A panic in a transaction rolled it back: the connection is sound.
         self.conn.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Fills empty projections from the rows.
+pub(super) fn refill(conn: &Connection) -> Result<(), TxError> {
+    let mut filled = Ok(());
+    chain::walk(conn, 1, |row| {
+        filled = projection::apply(conn, row.at, &row.stamp, row.call, &row.event);
+        filled.is_ok()
+    })?;
+    filled
 }
 
 impl Pen<'_> {

@@ -8,11 +8,15 @@ use crate::domain::{
     call::{CallId, CallState, Verification},
     debt::{DebtId, DebtState, RotationId, RotationState},
     event::{Event, Intent, Stamp},
+    policy::Proof,
 };
 
 /// Empties every projection.
 pub(super) fn clear(conn: &Connection) -> Result<(), TxError> {
-    conn.execute_batch("DELETE FROM calls; DELETE FROM debts; DELETE FROM rotations; DELETE FROM disclosures;")?;
+    conn.execute_batch(
+        "DELETE FROM calls; DELETE FROM debts; DELETE FROM rotations; DELETE FROM disclosures; DELETE FROM entra_records;
+         DELETE FROM policies;",
+    )?;
     Ok(())
 }
 
@@ -27,7 +31,11 @@ pub(super) fn apply(
 ) -> Result<(), TxError> {
     let of_call = || call.ok_or_else(|| TxError::Row("an event of a call names none".into()));
     match event {
-        Event::SignedIn { .. } | Event::SignedOut | Event::Stage { .. } => Ok(()),
+        Event::SignedIn { .. } | Event::SignedOut | Event::Stage { .. } | Event::Exported { .. } => Ok(()),
+        Event::PolicyInForce { digest, .. } => {
+            conn.execute("INSERT OR IGNORE INTO policies (digest) VALUES (?1)", [digest])?;
+            Ok(())
+        }
         Event::CallOpened { number, key, volume, device, device_name, heard } => {
             conn.execute(
                 "INSERT INTO calls (id, number, instance, state, opened, key, volume, device, device_name, heard)
@@ -50,9 +58,26 @@ pub(super) fn apply(
         Event::CallerVerified { method, words, claims } => {
             let verification =
                 Verification { method: method.clone(), words: words.clone(), claims: claims.clone(), at };
-            set_call(conn, of_call()?, "verification", &serde_json::to_string(&verification)?)
+            set_call(conn, of_call()?, "verification", &serde_json::to_string(&verification)?)?;
+            conn.execute(
+                "UPDATE calls SET verified_by = ?2 WHERE id = ?1",
+                params![of_call()?.to_string(), stamp.technician.as_ref().map(|technician| technician.id.to_string())],
+            )?;
+            Ok(())
         }
-        Event::CallerRefused { .. } | Event::CallClosed => {
+        Event::CallerRefused { .. } => {
+            conn.execute(
+                "UPDATE calls SET state = ?2, closed = ?3, refused = ?3, refused_by = ?4 WHERE id = ?1",
+                params![
+                    of_call()?.to_string(),
+                    word(&CallState::Closed)?,
+                    at.to_string(),
+                    stamp.technician.as_ref().map(|technician| technician.upn.raw())
+                ],
+            )?;
+            Ok(())
+        }
+        Event::CallClosed => {
             set_call(conn, of_call()?, "state", &word(&CallState::Closed)?)?;
             set_call(conn, of_call()?, "closed", &at.to_string())
         }
@@ -84,6 +109,20 @@ pub(super) fn apply(
             if !debts::stands(conn, debt)? {
                 end_debt(conn, debt, &DebtState::Cancelled { at }, at)?;
             }
+            Ok(())
+        }
+        Event::Compromised { debt, .. } => {
+            conn.execute(
+                "UPDATE debts SET compromised = coalesce(compromised, ?2) WHERE id = ?1",
+                params![debt.to_string(), at.to_string()],
+            )?;
+            Ok(())
+        }
+        Event::EntraRecord { disclosure, audit, at } => {
+            conn.execute(
+                "INSERT OR IGNORE INTO entra_records (audit, disclosure, at) VALUES (?1, ?2, ?3)",
+                params![audit, disclosure.to_string(), at.to_string()],
+            )?;
             Ok(())
         }
         Event::RotationHeld { rotation, until, debts } => {
@@ -130,7 +169,19 @@ pub(super) fn apply(
             set_rotation(conn, *rotation, &RotationState::Blocked { why: why.clone(), at })
         }
         Event::DebtProved { debt, grade, new_key } => {
-            end_debt(conn, *debt, &DebtState::Proved { grade: *grade, new_key: *new_key, at }, at)
+            end_debt(conn, *debt, &DebtState::Proved { grade: *grade, new_key: Some(*new_key), at }, at)
+        }
+        Event::DebtConfirmed { debt, new_key, .. } => {
+            let grade = if new_key.is_some() { Proof::Probable } else { Proof::ByHand };
+            end_debt(conn, *debt, &DebtState::Proved { grade, new_key: *new_key, at }, at)
+        }
+        Event::KeyDeleted { debt, .. } => {
+            conn.execute(
+                "UPDATE debts SET state = json_set(state, '$.grade', ?2)
+                 WHERE id = ?1 AND json_extract(state, '$.grade') = ?3",
+                params![debt.to_string(), word(&Proof::Confirmed)?, word(&Proof::NewKeySeen)?],
+            )?;
+            Ok(())
         }
         Event::DebtWaived { debt, reason } => {
             end_debt(conn, *debt, &DebtState::Waived { reason: reason.clone(), at }, at)

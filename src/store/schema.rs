@@ -1,12 +1,22 @@
 //! The tables, version by version. A landed version is never edited: a change is a new step.
 
 use rusqlite::{Connection, config::DbConfig};
-use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
+use rusqlite_migration::{HookError, M, MigrationDefinitionError, Migrations};
 
-use super::StoreError;
+use super::{StoreError, ledger};
 
-const LEDGER: &[M<'static>] = &[M::up(include_str!("ledger_v1.sql"))];
-const INDEX: &[M<'static>] = &[M::up(include_str!("index_v1.sql")), M::up(include_str!("index_v2.sql"))];
+fn ledger_steps() -> Migrations<'static> {
+    Migrations::new(vec![
+        M::up(include_str!("ledger_v1.sql")),
+        M::up_with_hook(include_str!("ledger_v2.sql"), |tx| {
+            ledger::refill(tx).map_err(|e| HookError::Hook(e.to_string()))
+        }),
+    ])
+}
+
+fn index_steps() -> Migrations<'static> {
+    Migrations::new(vec![M::up(include_str!("index_v1.sql")), M::up(include_str!("index_v2.sql"))])
+}
 
 /// How careful a database is about losing its last write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +32,7 @@ pub(super) fn open(path: &std::path::Path, care: Care) -> Result<Connection, Sto
     super::private::make(path);
     let mut conn = Connection::open(path).map_err(|e| super::TxError::Sql(e).at(path))?;
     set_up(&mut conn, care).map_err(|e| super::TxError::Sql(e).at(path))?;
-    let steps = Migrations::from_slice(if care == Care::Durable { LEDGER } else { INDEX });
+    let steps = if care == Care::Durable { ledger_steps() } else { index_steps() };
     steps.to_latest(&mut conn).map_err(|e| match e {
         rusqlite_migration::Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
             StoreError::Newer(path.into())

@@ -62,6 +62,8 @@ impl Allowance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Proof {
+    /// A person says so, and Entra shows nothing: a key it never held, or a laptop that is gone.
+    ByHand,
     /// The volume kind is missing, or several volumes share it. Closes nothing: a person compares it with the laptop and waives the debt.
     Probable,
     /// A key ID outside the recorded set, same volume kind.
@@ -73,6 +75,7 @@ pub enum Proof {
 impl Proof {
     pub fn words(self) -> &'static str {
         match self {
+            Self::ByHand => "replaced, as a person says",
             Self::Probable => "probably replaced",
             Self::NewKeySeen => "new key seen",
             Self::Confirmed => "replaced and confirmed",

@@ -58,7 +58,7 @@ fn to_value(of: &impl Serialize) -> Value {
 impl Written for Proof {
     fn read(value: &Value) -> Result<Self, String> {
         match by_serde(value)? {
-            Self::Probable => Err("what is only \"probable\" always waits for a person; \
+            Self::Probable | Self::ByHand => Err("what is only \"probable\" always waits for a person; \
                                    write \"new-key-seen\" or \"confirmed\""
                 .into()),
             proof => Ok(proof),

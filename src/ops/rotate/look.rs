@@ -212,6 +212,7 @@ mod tests {
             state: DebtState::Owed,
             known: vec![KnownKey { id: KeyId(Uuid::from_u128(key)), volume }],
             entra_time: Some(at(made)),
+            compromised: None,
             rotation: None,
         }
     }

@@ -187,7 +187,7 @@ mod tests {
         let mut desk = in_windows();
         let mut debts = desk.world.debts.clone();
         let new_key = KeyId("5d20b8f3-6e1d-4c0b-9f7a-0b5d8b3c2a11".parse().unwrap());
-        debts[0].state = DebtState::Proved { grade: Proof::Confirmed, new_key, at: desk.now.wall };
+        debts[0].state = DebtState::Proved { grade: Proof::Confirmed, new_key: Some(new_key), at: desk.now.wall };
         desk.world.debts.clone_from(&debts);
         desk.news(News::Debts(debts.clone()));
         let note = desk.model.call.as_ref().unwrap().note.as_ref().unwrap();

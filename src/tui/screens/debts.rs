@@ -255,7 +255,7 @@ mod tests {
         let mut proved = debt(0x7A41_C09E, "HVC-LT-0207", "0048001", hours(1), now, accepted);
         proved.state = DebtState::Proved {
             grade: Proof::Confirmed,
-            new_key: KeyId("5d20b8f3-6e1d-4c0b-9f7a-0b5d8b3c2a11".parse().unwrap()),
+            new_key: Some(KeyId("5d20b8f3-6e1d-4c0b-9f7a-0b5d8b3c2a11".parse().unwrap())),
             at: now - jiff::SignedDuration::from_mins(49),
         };
         desk.world.debts = vec![proved, waits, debt(0xC70E_55A1, "HVC-LT-0098", "0047790", hours(50), now, blocked)];

@@ -176,6 +176,7 @@ pub fn debt(key: u32, name: &str, ticket: &str, owed: Duration, now: Timestamp, 
         state: DebtState::Owed,
         known: Vec::new(),
         entra_time: None,
+        compromised: None,
         rotation: Some(Rotation {
             id: RotationId(Uuid::from_u128(u128::from(key))),
             state,

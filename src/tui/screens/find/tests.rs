@@ -283,8 +283,11 @@ fn a_replacement_that_was_seen_is_said_and_stays_on_the_desk() {
     let mut paid =
         debt(0x4F2B_91C0, "HVC-LT-0421", "0048213", Duration::from_mins(3), now, RotationState::Over { at: now });
     let new_key = crate::domain::key_id::KeyId("5d20b8f3-6e1d-4c0b-9f7a-0b5d8b3c2a11".parse().unwrap());
-    paid.state =
-        crate::domain::debt::DebtState::Proved { grade: crate::domain::policy::Proof::Confirmed, new_key, at: now };
+    paid.state = crate::domain::debt::DebtState::Proved {
+        grade: crate::domain::policy::Proof::Confirmed,
+        new_key: Some(new_key),
+        at: now,
+    };
     desk.news(News::Debts(vec![paid]));
     desk.news(News::Debt("HVC-LT-0421: new key 5D20B8F3 seen, the debt is paid.".into()));
     assert_screen!(desk);
