@@ -172,7 +172,7 @@ impl Desk {
     pub fn open(settings: &Settings, clock: Clock) -> Result<Self, DeskError> {
         let paths = settings.paths.clone();
         paths.create()?;
-        let ledger = Ledger::open(&paths.ledger())?;
+        let ledger = Ledger::open(&paths.ledger())?.knowing(&settings.policy);
         index::remove_unused(&paths.state, clock.now(), settings.policy.index_expires);
         let instance = Instance::start(&paths.instances()).map_err(DeskError::Instance)?;
         let stamp = Stamp {

@@ -4,6 +4,7 @@
 
 pub mod calls;
 pub mod chain;
+pub mod compare;
 pub mod debts;
 pub mod disclosures;
 pub mod index;
@@ -11,8 +12,11 @@ pub mod instance;
 pub mod ledger;
 mod private;
 mod projection;
+mod reading;
 mod schema;
 pub mod seats;
+#[cfg(test)]
+mod tampering;
 #[cfg(test)]
 mod tests;
 
