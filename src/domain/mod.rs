@@ -5,6 +5,7 @@ pub mod attendance;
 pub mod call;
 pub mod caller;
 pub mod capability;
+pub mod cell;
 pub mod connection;
 pub mod debt;
 pub mod device;

@@ -1,4 +1,4 @@
-//! What somebody with the file and an SQLite shell can do to a chain, and what it is called when it is found.
+//! What somebody with the file and a database shell can do to a chain, and what it is called when it is found.
 
 use rusqlite::{Connection, params};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::domain::{digest::sha256, event::Event};
 
-/// A ledger of a whole call, nine rows, that somebody has opened with SQLite: nothing refuses them any more.
+/// A ledger of a whole call, nine rows, that somebody has opened by hand: nothing refuses them any more.
 fn opened() -> (Desk, Connection) {
     let mut desk = Desk::new();
     desk.whole_call();

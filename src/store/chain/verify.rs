@@ -57,8 +57,13 @@ impl Break {
     /// The first row it concerns; of rows cut off the end, the first that may be missing.
     pub fn row(&self) -> u64 {
         match self {
-            Self::Edited(seq) | Self::Rehashed(seq) | Self::NoRow(seq, _) | Self::Inserted(seq) => *seq,
-            Self::Reordered(seq) | Self::Another { seq, .. } | Self::Deleted { first: seq, .. } => *seq,
+            Self::Edited(seq)
+            | Self::Rehashed(seq)
+            | Self::NoRow(seq, _)
+            | Self::Inserted(seq)
+            | Self::Reordered(seq)
+            | Self::Another { seq, .. }
+            | Self::Deleted { first: seq, .. } => *seq,
             Self::Truncated { end, .. } => end + 1,
         }
     }

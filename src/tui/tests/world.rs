@@ -152,6 +152,7 @@ pub fn card(now: Timestamp) -> Card {
         keys,
         duplicates: vec![Duplicate { device: stale, keys: Some(3) }, Duplicate { device: registered, keys: Some(0) }],
         verdict: Some(verdict),
+        refusals: Vec::new(),
         earlier: vec![Earlier {
             at: "2026-10-25T09:00:00Z".parse().unwrap(),
             key: KeyId(Uuid::from_u128(7)),
