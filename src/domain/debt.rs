@@ -110,7 +110,7 @@ pub enum Block {
 }
 
 /// A rotation as the ledger tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rotation {
     pub id: RotationId,
     pub state: RotationState,

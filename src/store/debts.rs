@@ -12,7 +12,7 @@ use crate::domain::{
     call::CallId,
     debt::{Debt, DebtId, KnownKey, Rotation, RotationId, RotationState},
     device::{DeviceId, ManagedDeviceId},
-    event::Stamp,
+    event::{Carried, Stamp},
     foreign::Foreign,
     key::Volume,
     key_id::KeyId,
@@ -148,6 +148,45 @@ pub(super) fn insert(conn: &Connection, at: Timestamp, stamp: &Stamp, new: &NewD
             serde_json::to_string(new.known)?,
             new.entra_time.map(|at| at.to_string()),
             stamp.tenant.map(|tenant| tenant.to_string()),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Takes over a debt that was open in another ledger, and what is to pay it.
+pub(super) fn carry(conn: &Connection, stamp: &Stamp, carried: &Carried) -> Result<(), TxError> {
+    let new = NewDebt {
+        id: carried.debt,
+        key: carried.key,
+        volume: carried.volume,
+        device: carried.device,
+        device_name: &carried.device_name,
+        call: carried.of_call,
+        ticket: &carried.ticket,
+        // No disclosure of this ledger stands for it, so no refusal here ends it.
+        requested: true,
+        known: &carried.known,
+        entra_time: carried.entra_time,
+    };
+    insert(conn, carried.since, &Stamp { tenant: carried.tenant, ..stamp.clone() }, &new)?;
+    let Rotation { id, state, target, earlier, checked_in } = &carried.rotation;
+    conn.execute(
+        "UPDATE debts SET compromised = ?2, rotation = ?3 WHERE id = ?1",
+        params![carried.debt.to_string(), carried.compromised.map(|at| at.to_string()), id.to_string()],
+    )?;
+    // Several debts may hang on one.
+    conn.execute(
+        "INSERT OR IGNORE INTO rotations (id, device, tenant, state, open, target, managed, checked_in, earlier)
+         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8)",
+        params![
+            id.to_string(),
+            carried.device.to_string(),
+            carried.tenant.map(|tenant| tenant.to_string()),
+            serde_json::to_string(state)?,
+            target.as_ref().map(serde_json::to_string).transpose()?,
+            target.as_ref().map(|target| target.managed.to_string()),
+            checked_in.map(|at| at.to_string()),
+            earlier.map(|at| at.to_string()),
         ],
     )?;
     Ok(())
