@@ -98,7 +98,7 @@ enum Command {
     Rotate(rotate::Rotate),
     /// List what is owed
     Debts(debts::Debts),
-    /// Print the ledger of this machine and check its chain; verify a copy, export rows
+    /// Print the ledger of this machine, check its chain, export it
     Ledger(ledger::Ledger),
     /// Check what a call depends on: what to fix, and who can
     ///
