@@ -15,6 +15,7 @@ mod schema;
 pub mod seats;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 pub use index::Index;
 pub use instance::Instance;
