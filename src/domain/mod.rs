@@ -24,6 +24,7 @@ pub mod recovery_password;
 pub mod technician;
 pub mod ticket;
 pub mod verdict;
+pub mod watch;
 pub mod work;
 
 /// A GUID with a meaning of its own, so that an object id is never taken for a device id.

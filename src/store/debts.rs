@@ -81,6 +81,16 @@ pub fn open_rotations(conn: &Connection, tenant: Uuid) -> Result<Vec<Rotation>, 
     )
 }
 
+/// Every rotation that still has something to pay, in whatever tenant.
+pub fn open_rotations_anywhere(conn: &Connection) -> Result<Vec<Rotation>, TxError> {
+    all(
+        conn,
+        "SELECT id AS rotation_id, state AS rotation_state, target, checked_in, earlier FROM rotations WHERE open = 1",
+        [],
+        read_rotation,
+    )
+}
+
 pub fn rotation(conn: &Connection, id: RotationId) -> Result<Option<Rotation>, TxError> {
     first(
         conn,

@@ -19,6 +19,7 @@ pub mod seats;
 mod tampering;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 pub use index::Index;
 pub use instance::Instance;

@@ -19,6 +19,7 @@ pub use failure::{Failure, Kind, Report};
 use super::{
     capability::{Feature, Lights},
     debt::Debt,
+    watch::Watch,
 };
 
 /// The handle of a question, so that an answer nobody waits for any more can be dropped.
@@ -171,6 +172,8 @@ pub enum News {
     Debt(String),
     Listing(sync_index::Listing),
     Lights(Lights),
+    /// Who follows what is owed.
+    Watch(Watch),
     /// What runs behind the desk was asked to wait.
     Waiting(Waiting),
     /// The session ended; the next request will ask for a new sign-in.

@@ -347,6 +347,7 @@ pub fn news(model: &mut Model, news: News) {
             find::index_grew(model);
         }
         News::Lights(lights) => model.lights = lights,
+        News::Watch(watch) => model.watch = watch,
         News::Waiting(waiting) => model.waits.begin_behind(waiting, model.now),
         News::SignedOut => model.session.signed_out(),
     }
