@@ -121,10 +121,7 @@ fn due_in(desk: &Desk, schedule: &Schedule, rotation: &Rotation) -> Option<Durat
     let moment = desk.clock.moment();
     match rotation.state {
         RotationState::Blocked { .. } | RotationState::Over { .. } => None,
-        RotationState::Held { until } => {
-            let waits = rotate::waits(until, moment.wall, desk.policy.rotation_delay);
-            Some(waits.max(schedule.left(rotation.id, moment.up)))
-        }
+        RotationState::Held { until } => Some(rotate::waits(desk, until).max(schedule.left(rotation.id, moment.up))),
         RotationState::Sending { .. } | RotationState::Accepted { .. } | RotationState::Reported { .. } => {
             Some(schedule.left(rotation.id, moment.up))
         }
