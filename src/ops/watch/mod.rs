@@ -343,9 +343,7 @@ impl<'a> Watcher<'a> {
                 _ => self.agenda.left(look.as_ref(), urgent, now, pauses),
             };
             let left = match rotation.state {
-                RotationState::Held { until } => {
-                    rests.max(rotate::waits(until, now.wall, self.desk.policy.rotation_delay))
-                }
+                RotationState::Held { until } => rests.max(rotate::waits(self.desk, until)),
                 _ => rests,
             };
             Task { id: rotation.id, look, urgent, left }

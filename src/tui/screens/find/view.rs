@@ -254,7 +254,8 @@ fn one_match(model: &Model, canvas: &mut Canvas, target: &Target) {
     let unmasked = !model.setup.policy.mask_facts;
     let mut row = if let Some(open) = model.find.target_card() {
         let row = card::facts(model, canvas, 10, open, Some((&target.key, target.rank)), unmasked);
-        let row = card::watch(model, canvas, card::verdict(canvas, row + 1, open) + 1, open);
+        let row = card::verdict(canvas, row + 1, open) + 1;
+        let row = card::watch(model, canvas, row, open);
         match card::before(model, open) {
             Some(said) => canvas.facts(row, "Before", Role::Text, &said, 2) + 1,
             None => row,
