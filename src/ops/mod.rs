@@ -8,6 +8,7 @@ mod failure;
 pub mod find;
 pub mod open_device;
 pub mod profiles;
+pub mod reconcile;
 pub mod recover;
 pub mod rotate;
 pub mod sign_in;

@@ -48,6 +48,8 @@ CREATE TABLE debts (
     requested   INTEGER NOT NULL,
     -- When the key was read to the wrong person.
     compromised TEXT,
+    -- When Entra logged that this key was deleted.
+    deleted     TEXT,
     known       TEXT NOT NULL,
     entra_time  TEXT,
     rotation    TEXT

@@ -11,6 +11,7 @@ pub mod instance;
 pub mod ledger;
 mod private;
 mod projection;
+pub mod reads;
 mod schema;
 pub mod seats;
 #[cfg(test)]

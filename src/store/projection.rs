@@ -169,19 +169,19 @@ pub(super) fn apply(
             set_rotation(conn, *rotation, &RotationState::Blocked { why: why.clone(), at })
         }
         Event::DebtProved { debt, grade, new_key } => {
-            end_debt(conn, *debt, &DebtState::Proved { grade: *grade, new_key: Some(*new_key), at }, at)
+            end_debt(conn, *debt, &DebtState::Proved { grade: *grade, new_key: Some(*new_key), at }, at)?;
+            confirm_if_deleted(conn, *debt)
         }
         Event::DebtConfirmed { debt, new_key, .. } => {
             let grade = if new_key.is_some() { Proof::Probable } else { Proof::ByHand };
             end_debt(conn, *debt, &DebtState::Proved { grade, new_key: *new_key, at }, at)
         }
-        Event::KeyDeleted { debt, .. } => {
+        Event::KeyDeleted { debt, at: deleted, .. } => {
             conn.execute(
-                "UPDATE debts SET state = json_set(state, '$.grade', ?2)
-                 WHERE id = ?1 AND json_extract(state, '$.grade') = ?3",
-                params![debt.to_string(), word(&Proof::Confirmed)?, word(&Proof::NewKeySeen)?],
+                "UPDATE debts SET deleted = coalesce(deleted, ?2) WHERE id = ?1",
+                params![debt.to_string(), deleted.to_string()],
             )?;
-            Ok(())
+            confirm_if_deleted(conn, *debt)
         }
         Event::DebtWaived { debt, reason } => {
             end_debt(conn, *debt, &DebtState::Waived { reason: reason.clone(), at }, at)
@@ -275,6 +275,16 @@ fn set_rotation(conn: &Connection, rotation: RotationId, state: &RotationState) 
     conn.execute(
         "UPDATE rotations SET state = ?2, open = ?3 WHERE id = ?1",
         params![rotation.to_string(), serde_json::to_string(state)?, open],
+    )?;
+    Ok(())
+}
+
+/// A new key seen is a replacement confirmed where Entra logged that the old one was deleted, whichever was heard of first.
+fn confirm_if_deleted(conn: &Connection, debt: DebtId) -> Result<(), TxError> {
+    conn.execute(
+        "UPDATE debts SET state = json_set(state, '$.grade', ?2)
+         WHERE id = ?1 AND deleted IS NOT NULL AND json_extract(state, '$.grade') = ?3",
+        params![debt.to_string(), word(&Proof::Confirmed)?, word(&Proof::NewKeySeen)?],
     )?;
     Ok(())
 }

@@ -102,12 +102,12 @@ fn reads(mut records: Vec<Record>) -> Vec<Read> {
     let mut by_correlation: BTreeMap<Uuid, usize> = BTreeMap::new();
     for record in records {
         let known = record.correlation.and_then(|correlation| by_correlation.get(&correlation).copied());
-        match known.and_then(|at| reads.get_mut(at)).filter(|read| is_close(start(read), record.at)) {
-            Some(read) => read.push(record),
-            None => {
-                by_correlation.extend(record.correlation.map(|correlation| (correlation, reads.len())));
-                reads.push(vec![record]);
-            }
+        let same = known.and_then(|at| reads.get_mut(at)).filter(|read| is_close(start(read), record.at));
+        if let Some(read) = same {
+            read.push(record);
+        } else {
+            by_correlation.extend(record.correlation.map(|correlation| (correlation, reads.len())));
+            reads.push(vec![record]);
         }
     }
     reads

@@ -158,10 +158,7 @@ impl Reconciliation {
             (absent(|why| *why == Absence::NoneExpected), "refused"),
             (self.unclear.len(), "unclear"),
         ];
-        let mut said = format!("{} matched", self.matched.len());
-        for (n, what) in counts.into_iter().filter(|(n, _)| *n > 0) {
-            said.push_str(&format!(", {n} {what}"));
-        }
-        said
+        let some = counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
+        format!("{} matched{}", self.matched.len(), some.collect::<String>())
     }
 }
