@@ -2,6 +2,7 @@
 
 pub mod age;
 pub mod attendance;
+pub mod audit;
 pub mod call;
 pub mod caller;
 pub mod capability;
@@ -20,6 +21,7 @@ pub mod moment;
 pub mod note;
 pub mod policy;
 pub mod query;
+pub mod reconcile;
 pub mod recovery_password;
 pub mod technician;
 pub mod ticket;

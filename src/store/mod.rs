@@ -13,6 +13,7 @@ pub mod ledger;
 mod private;
 mod projection;
 mod reading;
+pub mod reads;
 mod schema;
 pub mod seats;
 #[cfg(test)]

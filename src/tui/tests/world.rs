@@ -28,6 +28,7 @@ use crate::domain::{
         find::{DeviceMatch, Found, KeyMatch},
         open_device::{Card, Duplicate},
         profiles::ProfileState,
+        reconcile::Answer,
         sign_in::{AnotherName, Redeemed, SignedIn, SignedOut, Way},
         sync_index::Listing,
     },
@@ -200,6 +201,7 @@ pub struct World {
     /// What nobody has consented to yet.
     pub lacking: Vec<Feature>,
     pub profiles: Vec<ProfileState>,
+    pub reconciled: Result<Answer, Failure>,
     call: Option<Call>,
 }
 
@@ -245,6 +247,7 @@ impl World {
             }),
             lacking: Vec::new(),
             profiles: Vec::new(),
+            reconciled: Ok(super::reconciled(now)),
             call: None,
         }
     }
@@ -330,6 +333,7 @@ impl World {
                 Outcome::Debts(self.debts.clone())
             }
             Request::Debts | Request::SettleDebt(_) => Outcome::Debts(self.debts.clone()),
+            Request::Reconcile(_) => Outcome::Reconciled(self.reconciled.clone()?),
             Request::WrapUp => Outcome::WrappedUp,
             Request::Copy(_) => Outcome::Copied,
             Request::Browse(_) => Outcome::Browsed,
