@@ -3,7 +3,10 @@
 mod ids;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -132,6 +135,8 @@ pub struct Desk {
     /// Whether somebody is there; `None` before anybody was.
     attendance: Mutex<Option<Attendance>>,
     changed: Notify,
+    /// How often somebody took the seat.
+    sittings: AtomicU64,
     stamp: Stamp,
     /// The demo has some.
     callers: Option<tokio::sync::Mutex<Callers>>,
@@ -231,6 +236,7 @@ impl Desk {
             arriving: Mutex::default(),
             attendance: Mutex::default(),
             changed: Notify::new(),
+            sittings: AtomicU64::default(),
             stamp,
             callers: None,
             unwritten: Mutex::default(),
@@ -300,6 +306,7 @@ impl Desk {
     /// Takes the seat.
     pub fn sit(&self, seat: Seat, came: Came) {
         *self.seat.write().unwrap_or_else(PoisonError::into_inner) = Some(seat);
+        self.sittings.fetch_add(1, Ordering::Relaxed);
         let (now, after) = (self.clock.moment(), self.policy.lock_after);
         let mut attendance = self.attendance.lock().unwrap_or_else(PoisonError::into_inner);
         *attendance = Some(match (*attendance, came) {
@@ -310,6 +317,11 @@ impl Desk {
                 known
             }
         });
+    }
+
+    /// How often somebody took the seat: what was refused for want of a sign-in is worth another try when this has grown.
+    pub(crate) fn sittings(&self) -> u64 {
+        self.sittings.load(Ordering::Relaxed)
     }
 
     /// Whether anybody has sat here since the program started.

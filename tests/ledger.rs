@@ -256,7 +256,7 @@ async fn a_caller_who_was_refused_is_seen_by_the_next_desk_that_opens_the_device
 
 fn keydesk(home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keydesk"));
-    command.env_clear().envs(environment(home, None)).args(args).timeout(Duration::from_secs(60));
+    command.env_clear().envs(environment(home, None)).args(args).timeout(Duration::from_mins(1));
     command
 }
 

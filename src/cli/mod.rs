@@ -1,5 +1,6 @@
 //! The command line: one file a command. Each asks one op and prints its answer for a person, or as `--json`.
 
+mod audit;
 mod completions;
 mod config;
 mod console;
@@ -100,6 +101,9 @@ enum Command {
     Debts(debts::Debts),
     /// Print the ledger of this machine, check its chain, export it
     Ledger(ledger::Ledger),
+    /// Hold the ledger against Entra's own record of key reads
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Check what a call depends on: what to fix, and who can
     ///
     /// Signs nobody in, reads no key and changes nothing that stays. The exit code is 0 where nothing is to be fixed, and 1 where something
@@ -170,6 +174,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Debts(command)) => command.run(&settings).await,
             Some(Command::Ledger(command)) => command.run(&settings).await,
+            Some(Command::Audit(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man) => Ok(()),
             #[cfg(feature = "simulation")]
             Some(Command::Simulation(_)) => Ok(()),

@@ -9,6 +9,7 @@ pub mod find;
 pub mod ledger;
 pub mod open_device;
 pub mod profiles;
+pub mod reconcile;
 pub mod recover;
 pub mod rotate;
 pub mod sign_in;

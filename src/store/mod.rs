@@ -14,6 +14,7 @@ pub mod ledger;
 mod private;
 mod projection;
 mod reading;
+pub mod reads;
 mod schema;
 pub mod seats;
 mod standing;
@@ -21,6 +22,7 @@ mod standing;
 mod tampering;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 pub use index::Index;
 pub use instance::Instance;

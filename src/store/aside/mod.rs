@@ -191,7 +191,7 @@ fn keep(ledger: &Path, at: Timestamp) -> io::Result<(PathBuf, String)> {
             return Err(io::Error::other(format!("{} is not as it was read", to.display())));
         }
         shield(&to)?;
-        sums.push_str(&format!("{sum}  {NAME}{end}\n"));
+        sums.extend([sum.as_str(), "  ", NAME, end, "\n"]);
         if end.is_empty() {
             own = sum;
         }
@@ -244,13 +244,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// The debt as this ledger takes it over. What was not on its way yet is held until then.
 fn carried(debt: Debt, until: Timestamp) -> Carried {
-    let held = || Rotation {
-        id: RotationId::new(),
-        state: RotationState::Held { until },
-        target: None,
-        earlier: None,
-        checked_in: None,
-    };
+    let held = || Rotation::new(RotationId::new(), RotationState::Held { until });
     let rotation = debt.rotation.filter(|rotation| !matches!(rotation.state, RotationState::Over { .. }));
     Carried {
         debt: debt.id,
@@ -263,6 +257,8 @@ fn carried(debt: Debt, until: Timestamp) -> Carried {
         since: debt.since,
         tenant: debt.tenant,
         compromised: debt.compromised,
+        key_deleted: debt.key_deleted,
+        source: debt.source,
         known: debt.known,
         entra_time: debt.entra_time,
         rotation: rotation.unwrap_or_else(held),
@@ -278,8 +274,8 @@ fn begin(
     step: &mut impl FnMut(Step) -> io::Result<()>,
 ) -> Result<(), StoreError> {
     let disk = |error: io::Error| disk(ledger, &error);
-    let desk = tempfile::Builder::new().prefix(".aside-").tempdir_in(folder(ledger)).map_err(disk)?;
-    let path = desk.path().join(NAME);
+    let beside_it = tempfile::Builder::new().prefix(".aside-").tempdir_in(folder(ledger)).map_err(disk)?;
+    let path = beside_it.path().join(NAME);
     let new = Ledger::open(&path)?;
     new.write(at, stamp, |pen| events.iter().try_for_each(|event| pen.append(None, event).map(drop)))?;
     // Into the one file: its log stays behind.

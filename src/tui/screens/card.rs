@@ -105,7 +105,9 @@ pub fn watch(model: &Model, canvas: &mut Canvas, row: u16, card: &Card) -> u16 {
     let Some(last) = card.refusals.first() else { return row };
     let mut said = last.sentence(model.now.wall, &model.setup.zone);
     if card.refusals.len() > 1 {
-        said.push_str(&format!(" {} times in 30 days.", card.refusals.len()));
+        said += " ";
+        said += &age::count(card.refusals.len(), "time");
+        said += " in 30 days.";
     }
     canvas.facts(row, "Watch", Role::Warn, &said, 2)
 }
