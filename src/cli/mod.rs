@@ -155,8 +155,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let is_demo = false;
     let load = if is_demo { Settings::for_demo } else { Settings::load };
     let settings = load(&global.overrides()).map_err(misconfigured)?;
-    settings.paths.create().map_err(misconfigured)?;
     let filter = std::env::var("KEYDESK_LOG").ok();
+    // The console says on its own screen what keeps it from its files.
+    if command.is_some() || filter.is_some() {
+        settings.paths.create().map_err(misconfigured)?;
+    }
     let _log = logging::start(&settings.paths.log(), filter.as_deref()).map_err(misconfigured)?;
     block_on(async {
         match command {

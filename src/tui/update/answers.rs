@@ -283,7 +283,7 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             }
             return sign_in::renew(model, request);
         }
-        (_, Kind::Record) if request.must_finish() => {
+        (_, Kind::Record) if request.must_finish() || request == Request::CatchUp => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
             }
