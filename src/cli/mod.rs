@@ -99,7 +99,7 @@ enum Command {
     Rotate(rotate::Rotate),
     /// List what is owed
     Debts(debts::Debts),
-    /// Print the ledger of this machine and check its chain
+    /// Print the ledger of this machine and check its chain; verify a copy, export rows
     Ledger(ledger::Ledger),
     /// Hold the ledger against Entra's own record of key reads
     #[command(subcommand)]
@@ -145,6 +145,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Config(command)) => return command.run(&global.overrides()),
         // Before the settings are loaded: it also says what is wrong with them.
         Some(Command::Doctor(command)) => return block_on(command.run(&global.overrides())),
+        // Reads a file, and nothing else that may be wrong here.
+        Some(Command::Ledger(command)) if command.only_reads() => return command.read(&global.overrides()),
         _ => {}
     }
     #[cfg(feature = "simulation")]
@@ -168,7 +170,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Reveal(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Debts(command)) => command.run(&settings).await,
-            Some(Command::Ledger(command)) => command.run(&settings),
+            Some(Command::Ledger(command)) => command.run(&settings).await,
             Some(Command::Audit(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man) => Ok(()),
             #[cfg(feature = "simulation")]

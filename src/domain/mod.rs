@@ -6,6 +6,7 @@ pub mod audit;
 pub mod call;
 pub mod caller;
 pub mod capability;
+pub mod cell;
 pub mod connection;
 pub mod debt;
 pub mod device;
@@ -25,6 +26,7 @@ pub mod recovery_password;
 pub mod technician;
 pub mod ticket;
 pub mod verdict;
+pub mod watch;
 pub mod work;
 
 /// A GUID with a meaning of its own, so that an object id is never taken for a device id.

@@ -104,7 +104,7 @@ pub fn deletable(conn: &Connection, tenant: Uuid) -> Result<Vec<Deletable>, TxEr
     all(
         conn,
         "SELECT id, call, key, since FROM debts
-         WHERE deleted IS NULL AND (open = 1 OR json_extract(state, '$.state') = 'proved')
+         WHERE key_deleted IS NULL AND (open = 1 OR json_extract(state, '$.state') = 'proved')
            AND (tenant IS NULL OR tenant = ?1)",
         params![tenant.to_string()],
         |row| {

@@ -21,6 +21,7 @@ use crate::{
         debt::Debt,
         moment::{Deadline, Moment},
         policy::Policy,
+        watch::Watch,
         work::{AskId, Failure, Request, call::IncomingCaller, sign_in::Ways, sync_index::Listing},
     },
     runbook::{Evidence, Runbook, RunbookError, Walk},
@@ -91,6 +92,8 @@ pub struct Model {
     pub(super) lights: Lights,
     pub(super) listing: Listing,
     pub(super) debts: Vec<Debt>,
+    /// Who follows them.
+    pub(super) watch: Watch,
     /// Calls not closed, other than the one at the desk.
     pub(super) calls: Vec<Call>,
     /// What was typed in calls put aside at this desk.
@@ -167,6 +170,7 @@ impl Model {
             lights: Lights::default(),
             listing: Listing::default(),
             debts: Vec::new(),
+            watch: Watch::default(),
             calls: Vec::new(),
             drafts: BTreeMap::new(),
             incoming: None,

@@ -20,6 +20,7 @@ pub use failure::{Failure, Kind, Report};
 use super::{
     capability::{Feature, Lights},
     debt::Debt,
+    watch::Watch,
 };
 
 /// The handle of a question, so that an answer nobody waits for any more can be dropped.
@@ -64,6 +65,8 @@ pub enum Request {
     Calls,
     Debts,
     SettleDebt(debts::Settle),
+    /// The digits on the stage were read to the wrong person.
+    WrongPerson(debts::WrongPerson),
     /// Compare the ledger with Entra's own record.
     Reconcile(reconcile::Request),
     /// Send what is held before the program ends.
@@ -89,6 +92,7 @@ impl Request {
             | Self::ResumeCall(_)
             | Self::CloseCall(_)
             | Self::SettleDebt(_)
+            | Self::WrongPerson(_)
             | Self::ConfirmName
             | Self::SendAway
             | Self::SignOut
@@ -178,6 +182,8 @@ pub enum News {
     Debt(String),
     Listing(sync_index::Listing),
     Lights(Lights),
+    /// Who follows what is owed.
+    Watch(Watch),
     /// What runs behind the desk was asked to wait.
     Waiting(Waiting),
     /// The session ended; the next request will ask for a new sign-in.
