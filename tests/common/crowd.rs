@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use super::outside::{Printed, Tenant};
 
-/// Where a child finds its part.
+/// Names the file in which a child finds its part.
 const PART: &str = "KEYDESK_TEST_PART";
 
 pub const POLICY: &str =
@@ -98,11 +98,14 @@ pub fn scenario(folder: &Path, machines: usize) -> PathBuf {
 pub fn keys(tenant: &Tenant) -> Vec<Owned> {
     let dump: Value = tenant.get("/_sim/dump");
     let id = |value: &Value| value.as_str().unwrap().parse::<Uuid>().unwrap();
-    let managed: BTreeMap<Uuid, usize> =
-        dump["managedDevices"].as_array().unwrap().iter().fold(BTreeMap::new(), |mut all, device| {
-            *all.entry(id(&device["azureADDeviceId"])).or_insert(0) += 1;
-            all
-        });
+    let mut managed: BTreeMap<Uuid, usize> = BTreeMap::new();
+    for device in dump["managedDevices"].as_array().unwrap() {
+        // One that never checks in, fails, or is quicker than any rotation pays no debt here.
+        let habit = &device["habit"];
+        let is_plain =
+            habit["never_checks_in"] == false && habit["by_itself"] == false && habit["fails_with"].is_null();
+        *managed.entry(id(&device["device_id"])).or_insert(0) += if is_plain { 1 } else { 2 };
+    }
     let mut newest: BTreeMap<Uuid, (String, Owned)> = BTreeMap::new();
     for key in dump["keys"].as_array().unwrap().iter().filter(|key| key["volumeType"] == "1" || key["volumeType"] == 1)
     {
@@ -122,12 +125,11 @@ pub struct Playing {
 }
 
 pub fn start(role: Role, tenant: &Tenant, home: &Path, seconds: u64) -> Playing {
-    let out = home.with_extension(Uuid::now_v7().to_string());
+    let id = Uuid::now_v7();
+    let (out, written) = (home.with_extension(format!("{id}-out")), home.with_extension(format!("{id}-part")));
     let part = Part { role, tenant: tenant.connection.clone(), home: home.into(), seconds, out: out.clone() };
-    let child = Command::new(std::env::current_exe().unwrap())
-        .env(PART, serde_json::to_string(&part).unwrap())
-        .spawn()
-        .unwrap();
+    std::fs::write(&written, serde_json::to_vec(&part).unwrap()).unwrap();
+    let child = Command::new(std::env::current_exe().unwrap()).env(PART, written).spawn().unwrap();
     Playing { child, out }
 }
 
@@ -150,7 +152,7 @@ impl Playing {
 /// Plays the part this process was started for, if it was for one.
 pub fn play() -> bool {
     let Ok(part) = std::env::var(PART) else { return false };
-    let part: Part = serde_json::from_str(&part).unwrap();
+    let part: Part = serde_json::from_slice(&std::fs::read(part).unwrap()).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let played = runtime.block_on(async {
         let desk = part.tenant.desk(&part.home, POLICY).await;
