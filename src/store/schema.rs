@@ -1,6 +1,6 @@
 //! The tables, version by version. A landed version is never edited: a change is a new step.
 
-use rusqlite::{Connection, config::DbConfig};
+use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
 use rusqlite_migration::{HookError, M, MigrationDefinitionError, Migrations};
 
 use super::{StoreError, ledger};
@@ -33,7 +33,7 @@ pub(super) fn open(path: &std::path::Path, care: Care) -> Result<Connection, Sto
     let mut conn = Connection::open(path).map_err(|e| super::TxError::Sql(e).at(path))?;
     set_up(&mut conn, care).map_err(|e| super::TxError::Sql(e).at(path))?;
     let steps = if care == Care::Durable { ledger_steps() } else { index_steps() };
-    steps.to_latest(&mut conn).map_err(|e| match e {
+    migrate(&steps, &mut conn).map_err(|e| match e {
         rusqlite_migration::Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
             StoreError::Newer(path.into())
         }
@@ -41,6 +41,18 @@ pub(super) fn open(path: &std::path::Path, care: Care) -> Result<Connection, Sto
         other => StoreError::Open { path: path.into(), detail: other.to_string() },
     })?;
     Ok(conn)
+}
+
+/// Brings the tables up to date. Of several processes that start at once one does it and the others wait; the version is read before they
+/// wait, so that what fails then is looked at once more: it has been done.
+fn migrate(steps: &Migrations<'_>, conn: &mut Connection) -> rusqlite_migration::Result<()> {
+    conn.set_transaction_behavior(TransactionBehavior::Immediate);
+    let done = steps.to_latest(conn).or_else(|error| match error {
+        rusqlite_migration::Error::RusqliteError { .. } => steps.to_latest(conn),
+        other => Err(other),
+    });
+    conn.set_transaction_behavior(TransactionBehavior::Deferred);
+    done
 }
 
 fn set_up(conn: &mut Connection, care: Care) -> rusqlite::Result<()> {
