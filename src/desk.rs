@@ -443,7 +443,8 @@ pub(crate) async fn unblocked<T: Send + 'static>(work: impl FnOnce() -> T + Send
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => unreachable!("blocking work is never cancelled"),
+            // Only a runtime that is ending cancels it, and this task with it.
+            Err(_) => std::future::pending().await,
         },
     }
 }
