@@ -6,6 +6,7 @@ pub mod calls;
 pub mod chain;
 pub mod debts;
 pub mod disclosures;
+pub mod forwarded;
 pub mod index;
 pub mod instance;
 pub mod ledger;
