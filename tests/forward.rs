@@ -318,3 +318,68 @@ async fn a_webhook_gets_its_token_and_its_signature_and_neither_is_printed() {
     let shown = format!("{:?}", desk.sinks());
     assert!(shown.contains(token) && !shown.contains(env!("CARGO_MANIFEST_DIR")), "{shown}");
 }
+
+/// A key request is in order when the collector had taken its intent. Each is known by its disclosure's id.
+#[cfg(target_os = "linux")]
+fn every_key_request_was_taken_first(tenant: &Running, collector: &Collector) -> usize {
+    let intents: BTreeSet<String> = collector
+        .taken()
+        .iter()
+        .filter(|row| row.event() == "intended")
+        .map(|row| {
+            let row: serde_json::Value = serde_json::from_str(&row.row).unwrap();
+            row["what"]["disclosure"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let requests = key_requests(tenant);
+    for request in &requests {
+        let disclosure = request.client_request_id.unwrap().to_string();
+        assert!(intents.contains(&disclosure), "the collector has no intent of {disclosure}");
+    }
+    requests.len()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root and a mount namespace"]
+async fn a_program_killed_while_it_waits_for_the_collector_has_asked_for_no_key() {
+    let (tenant, folder, collector) = (tenant().await, tempfile::tempdir().unwrap(), Collector::start().await);
+    let machine = common::machine::Machine::new(folder.path(), &tenant, &before_key(&collector));
+    collector.answer(Answer::Hang);
+    let mut process = machine.start_to_reveal();
+    let deadline = Instant::now() + LONG;
+    while collector.requests() == 0 {
+        assert!(Instant::now() < deadline, "nothing came");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(key_requests(&tenant).is_empty());
+    // What the next start knows is that there was an intent: the debt stands.
+    let debts = machine.run(&["debts"]);
+    let said = String::from_utf8(debts.stdout).unwrap();
+    assert!(said.contains(&PREFIX[..8]), "{said}");
+    assert!(machine.rows().iter().any(|(.., body)| body.contains("\"event\":\"unknown\"")));
+
+    // Killed at any moment of a call whose collector takes its time.
+    collector.answer(Answer::Late(Duration::from_millis(60)));
+    let (mut asked, mut killed_before) = (0, 0);
+    for n in 0..25_u64 {
+        let mut process = machine.start_to_reveal();
+        tokio::time::sleep(Duration::from_millis(250 + 61 * n)).await;
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let now = every_key_request_was_taken_first(&tenant, &collector);
+        killed_before += usize::from(now == asked);
+        asked = now;
+    }
+    println!("killed 25 times: {asked} key requests had left, {killed_before} calls ended before theirs");
+    let revealed = machine.reveal();
+    assert!(revealed.status.success(), "{}", String::from_utf8_lossy(&revealed.stderr));
+    assert!(every_key_request_was_taken_first(&tenant, &collector) > asked);
+    assert!(machine.run(&["forward", "--once"]).status.success());
+    let mut seen = BTreeSet::new();
+    let arrived: Vec<_> = collector.taken().into_iter().filter(|row| seen.insert(row.hash.clone())).collect();
+    let arrived: Vec<_> = arrived.into_iter().map(|row| (row.seq, row.hash, row.row)).collect();
+    assert_eq!(arrived, machine.rows());
+}

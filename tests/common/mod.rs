@@ -1,6 +1,8 @@
 //! A simulated tenant and desks on it, for the journeys.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+#[cfg(target_os = "linux")]
+pub mod machine;
 #[cfg(unix)]
 pub mod pty;
 

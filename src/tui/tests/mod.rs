@@ -2,6 +2,7 @@
 
 mod chaos;
 mod golden_path;
+mod notices;
 mod screen;
 mod world;
 
