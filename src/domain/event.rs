@@ -268,29 +268,6 @@ pub struct Intent {
     pub entra_time: Option<Timestamp>,
 }
 
-/// A debt as it stood in another ledger.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Carried {
-    pub debt: DebtId,
-    pub key: KeyId,
-    pub volume: Volume,
-    pub device: DeviceId,
-    pub device_name: Foreign,
-    /// The call that made it, of which this ledger has no other row.
-    pub of_call: CallId,
-    pub ticket: Ticket,
-    pub since: Timestamp,
-    pub tenant: Option<Uuid>,
-    pub compromised: Option<Timestamp>,
-    pub key_deleted: Option<Timestamp>,
-    /// Where the key was read, if not from Entra.
-    pub source: Option<Source>,
-    pub known: Vec<KnownKey>,
-    pub entra_time: Option<Timestamp>,
-    /// What is to pay it, as far as that had come.
-    pub rotation: Rotation,
-}
-
 /// A key read in Active Directory, in MBAM, on paper or in a portal, and the debt it makes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct External {
@@ -319,6 +296,28 @@ pub struct External {
 pub struct Held {
     pub rotation: RotationId,
     pub until: Timestamp,
+}
+
+/// A debt as it stood in another ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Carried {
+    pub debt: DebtId,
+    pub key: KeyId,
+    pub volume: Volume,
+    pub device: DeviceId,
+    pub device_name: Foreign,
+    /// The call that made it, of which this ledger has no other row.
+    pub of_call: CallId,
+    pub ticket: Ticket,
+    pub since: Timestamp,
+    pub tenant: Option<Uuid>,
+    pub compromised: Option<Timestamp>,
+    pub key_deleted: Option<Timestamp>,
+    pub source: Option<Source>,
+    pub known: Vec<KnownKey>,
+    pub entra_time: Option<Timestamp>,
+    /// What is to pay it, as far as that had come.
+    pub rotation: Option<Rotation>,
 }
 
 /// What happens on the stage.

@@ -187,24 +187,24 @@ pub(super) fn carry(conn: &Connection, stamp: &Stamp, carried: &Carried) -> Resu
         source: carried.source,
     };
     insert(conn, carried.since, &Stamp { tenant: carried.tenant, ..stamp.clone() }, &new)?;
-    let rotation = &carried.rotation;
+    let debt = carried.debt.to_string();
+    conn.execute(
+        "UPDATE debts SET compromised = ?2, key_deleted = ?3, rotation = ?4 WHERE id = ?1",
+        params![
+            debt,
+            carried.compromised.map(|at| at.to_string()),
+            carried.key_deleted.map(|at| at.to_string()),
+            carried.rotation.as_ref().map(|rotation| rotation.id.to_string())
+        ],
+    )?;
+    let Some(rotation) = &carried.rotation else { return Ok(()) };
     // Several debts may hang on one.
     conn.execute(
         "INSERT OR IGNORE INTO rotations (id, device, tenant, state, open) SELECT ?1, device, tenant, '', 1 FROM debts
          WHERE id = ?2",
-        params![rotation.id.to_string(), carried.debt.to_string()],
+        params![rotation.id.to_string(), debt],
     )?;
-    write_rotation(conn, rotation)?;
-    conn.execute(
-        "UPDATE debts SET compromised = ?2, key_deleted = ?3, rotation = ?4 WHERE id = ?1",
-        params![
-            carried.debt.to_string(),
-            carried.compromised.map(|at| at.to_string()),
-            carried.key_deleted.map(|at| at.to_string()),
-            rotation.id.to_string(),
-        ],
-    )?;
-    Ok(())
+    write_rotation(conn, rotation)
 }
 
 /// Whether a debt stands for anything but the disclosure just refused.

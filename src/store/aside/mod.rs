@@ -244,8 +244,13 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// The debt as this ledger takes it over. What was not on its way yet is held until then.
 fn carried(debt: Debt, until: Timestamp) -> Carried {
-    let held = || Rotation::new(RotationId::new(), RotationState::Held { until });
-    let rotation = debt.rotation.filter(|rotation| !matches!(rotation.state, RotationState::Over { .. }));
+    let under_way = debt.rotation.filter(|rotation| !matches!(rotation.state, RotationState::Over { .. }));
+    let rotation = match (under_way, debt.source) {
+        // A key of another source is replaced by hand.
+        (None, Some(_)) => None,
+        (None, None) => Some(Rotation::new(RotationId::new(), RotationState::Held { until })),
+        (under_way, _) => under_way,
+    };
     Carried {
         debt: debt.id,
         key: debt.key,
@@ -261,7 +266,7 @@ fn carried(debt: Debt, until: Timestamp) -> Carried {
         source: debt.source,
         known: debt.known,
         entra_time: debt.entra_time,
-        rotation: rotation.unwrap_or_else(held),
+        rotation,
     }
 }
 
@@ -274,8 +279,8 @@ fn begin(
     step: &mut impl FnMut(Step) -> io::Result<()>,
 ) -> Result<(), StoreError> {
     let disk = |error: io::Error| disk(ledger, &error);
-    let beside_it = tempfile::Builder::new().prefix(".aside-").tempdir_in(folder(ledger)).map_err(disk)?;
-    let path = beside_it.path().join(NAME);
+    let bench = tempfile::Builder::new().prefix(".aside-").tempdir_in(folder(ledger)).map_err(disk)?;
+    let path = bench.path().join(NAME);
     let new = Ledger::open(&path)?;
     new.write(at, stamp, |pen| events.iter().try_for_each(|event| pen.append(None, event).map(drop)))?;
     // Into the one file: its log stays behind.
