@@ -25,6 +25,9 @@ pub(super) struct Ledger {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// Check the chain: this machine's, or that of a copy
+    ///
+    /// The exit code is 0 where the chain is whole, 1 where it is broken or the file cannot be read, 2 on a wrong question.
+    /// docs/ledger.md says what a whole chain proves and what it does not.
     Verify(verify::Verify),
     /// Write rows to a file, for whoever keeps the records
     Export(export::Export),

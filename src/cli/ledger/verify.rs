@@ -15,10 +15,6 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_long_help = "Exit codes: 0 the chain is whole, 1 it is broken or the file cannot be read, 2 usage. docs/ledger.md says what a whole \
-                       chain proves and what it does not."
-)]
 pub(super) struct Verify {
     /// A copy of a ledger.db; else this machine's own. It is only read, and nothing is made beside it
     file: Option<PathBuf>,
