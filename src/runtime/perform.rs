@@ -46,6 +46,10 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
         Request::Calls => ops::calls::list(desk).await.map(Outcome::Calls),
         Request::Debts => ops::debts::list(desk).await.map(Outcome::Debts),
         Request::SettleDebt(request) => ops::debts::settle(desk, request).await.map(Outcome::Debts),
+        Request::Evidence(subject) => {
+            let place = ops::evidence::folder(desk)?;
+            ops::evidence::make(desk, subject, place).await.map(Outcome::Evidence)
+        }
         Request::WrapUp => ops::rotate::send_held(desk).await.map(|()| Outcome::WrappedUp),
         Request::Copy(text) => copy(desk, text).await.map(|()| Outcome::Copied),
         Request::Browse(address) => browser::open(address).await.map(|()| Outcome::Browsed),

@@ -91,6 +91,7 @@ pub enum Action {
     TryAgain,
     Hold,
     Waive,
+    Evidence,
 }
 
 /// One line of the table.

@@ -7,6 +7,7 @@ pub mod call;
 pub mod debts;
 pub mod disclose;
 pub mod doctor;
+pub mod evidence;
 pub mod failure;
 pub mod find;
 pub mod open_device;
@@ -63,6 +64,8 @@ pub enum Request {
     Calls,
     Debts,
     SettleDebt(debts::Settle),
+    /// Write an evidence pack.
+    Evidence(super::evidence::Subject),
     /// Send what is held before the program ends.
     WrapUp,
     /// Text without secrets, to the clipboard.
@@ -86,6 +89,7 @@ impl Request {
             | Self::ResumeCall(_)
             | Self::CloseCall(_)
             | Self::SettleDebt(_)
+            | Self::Evidence(_)
             | Self::ConfirmName
             | Self::SendAway
             | Self::SignOut
@@ -157,6 +161,7 @@ pub enum Outcome {
     Closed(call::Closed),
     Calls(Vec<super::call::Call>),
     Debts(Vec<Debt>),
+    Evidence(evidence::Written),
     WrappedUp,
     Copied,
     Browsed,

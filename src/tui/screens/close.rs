@@ -14,6 +14,7 @@ use super::card;
 use crate::domain::{
     age,
     debt::{Debt, DebtState, RotationState},
+    evidence::Subject,
     foreign::printable,
     work::{Request, call::Close},
 };
@@ -36,6 +37,10 @@ pub fn act(model: &mut Model, action: Action) {
                 let text = note.note.text();
                 model.ask(Request::Copy(text));
             }
+        }
+        Action::Evidence => {
+            let call = desk.call.id;
+            super::evidence::ask(model, Subject::Call(call));
         }
         _ => {}
     }
@@ -112,6 +117,7 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
     vec![
         model.hint(Action::GoOn, "close the call").unless(writing, "writing"),
         model.hint(Action::Copy, "copy note").unless(desk.note.is_none(), "no note yet"),
+        super::evidence::hint(model),
         model.hint(Action::Debts, "debts"),
         model.hint(Action::Runbook, "runbook"),
         model.hint(Action::Help, "help"),

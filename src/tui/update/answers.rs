@@ -3,7 +3,7 @@
 use super::super::{
     call_desk::CallDesk,
     model::Model,
-    screens::{Page, Stop, find, profiles, quit, read, sign_in},
+    screens::{Page, Stop, evidence, find, profiles, quit, read, sign_in},
     theme::Role,
 };
 use crate::domain::{
@@ -129,6 +129,7 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
             model.debts = debts;
             quit::debts_known(model);
         }
+        (_, Outcome::Evidence(written)) => evidence::written(model, &written),
         (_, Outcome::WrappedUp) => quit::wrapped_up(model, Ok(())),
         (_, Outcome::Copied) => model.toast(Role::Ok, "√ Copied."),
         (_, Outcome::Browsed) => model.toast(Role::Text, "The page is open in your browser."),
@@ -255,6 +256,8 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             model.toast(Role::Warn, format!("× Not recorded: {}", printable(&failure.happened)));
             return;
         }
+        // Nothing of the call hangs on it.
+        (Request::Evidence(_), _) => return evidence::failed(model, &failure),
         (_, Kind::Locked) => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
@@ -330,6 +333,7 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
         | Request::ConfirmName
         | Request::SendAway
         | Request::WrapUp
+        | Request::Evidence(_)
         | Request::Stage(_)
         | Request::Disclose(_) => model.toast(Role::Warn, format!("× {failure}")),
     }
