@@ -8,7 +8,6 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    config::paths::create_private,
     desk::{Desk, unblocked},
     domain::{
         event::Event,
@@ -204,13 +203,6 @@ fn sync_folder(folder: &Path) {
     }
     #[cfg(not(unix))]
     let _ = folder;
-}
-
-/// Where the console writes its packs: in the state folder, for this account alone.
-pub fn folder(desk: &Desk) -> Result<Place, Failure> {
-    let folder = desk.paths.evidence();
-    create_private(&folder).map_err(Failure::from)?;
-    Ok(Place::Folder(folder))
 }
 
 fn no_ledger(file: &Path) -> Failure {

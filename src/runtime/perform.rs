@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::browser;
 use crate::{
+    config::paths::create_private,
     desk::Desk,
     domain::work::{Failure, Kind, Outcome, Request},
-    ops::{self, Asking, calls::Caller, sign_in::Arrival},
+    ops::{self, Asking, calls::Caller, evidence::Place, sign_in::Arrival},
 };
 
 pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking) -> Result<Outcome, Failure> {
@@ -47,8 +48,10 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
         Request::Debts => ops::debts::list(desk).await.map(Outcome::Debts),
         Request::SettleDebt(request) => ops::debts::settle(desk, request).await.map(Outcome::Debts),
         Request::Evidence(subject) => {
-            let place = ops::evidence::folder(desk)?;
-            ops::evidence::make(desk, subject, place).await.map(Outcome::Evidence)
+            // For this account alone, like the ledger beside it.
+            let folder = desk.paths.evidence();
+            create_private(&folder)?;
+            ops::evidence::make(desk, subject, Place::Folder(folder)).await.map(Outcome::Evidence)
         }
         Request::WrapUp => ops::rotate::send_held(desk).await.map(|()| Outcome::WrappedUp),
         Request::Copy(text) => copy(desk, text).await.map(|()| Outcome::Copied),

@@ -162,7 +162,7 @@ fn disclosure(intended: &Row<'_>, rows: &[Row<'_>]) -> Option<DisclosureStory> {
 
 fn known(intended: &Row<'_>) -> Vec<KeyFacts> {
     let all = intended.what("known").as_array().into_iter().flatten();
-    let key = |key: &Value| Some(KeyFacts { id: key["id"].as_str()?.to_owned(), volume: volume_words(&key["volume"]) });
+    let key = |key: &Value| Some(KeyFacts { id: words::key_id(&key["id"])?, volume: volume_words(&key["volume"]) });
     all.filter_map(key).collect()
 }
 

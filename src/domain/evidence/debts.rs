@@ -62,11 +62,11 @@ fn apply(story: &mut DebtStory, row: &Row<'_>, reads: &mut BTreeSet<DisclosureId
         }
         "debt-proved" => {
             story.grade = row.text("grade");
-            story.new_key = row.text("new_key");
+            story.new_key = words::key_id(row.what("new_key"));
             end(story, row, DebtStanding::Proved);
         }
         "debt-confirmed" => {
-            story.new_key = row.text("new_key");
+            story.new_key = words::key_id(row.what("new_key"));
             let by_eye = if story.new_key.is_some() { "probable" } else { "by-hand" };
             story.grade = row.text("grade").or_else(|| Some(by_eye.to_owned()));
             end(story, row, DebtStanding::Proved);

@@ -102,7 +102,7 @@ impl<'a> Row<'a> {
     }
 
     pub fn key(&self) -> Option<KeyFacts> {
-        Some(KeyFacts { id: self.text("key")?, volume: volume_words(self.what("volume")) })
+        Some(KeyFacts { id: words::key_id(self.what("key"))?, volume: volume_words(self.what("volume")) })
     }
 
     pub fn told(&self) -> Happening {

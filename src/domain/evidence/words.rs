@@ -214,6 +214,12 @@ pub(super) fn grade(grade: &Value) -> String {
     )
 }
 
+/// A key ID, as everything here writes it.
+pub(super) fn key_id(key: &Value) -> Option<String> {
+    let text = key.as_str()?;
+    Some(text.parse().map_or_else(|_| text.to_owned(), |id| KeyId(id).to_string()))
+}
+
 /// A key ID's first eight characters.
 pub(super) fn short(key: &Value) -> String {
     let text = key.as_str().unwrap_or("not recorded");

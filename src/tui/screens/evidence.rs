@@ -37,3 +37,41 @@ pub fn written(model: &mut Model, written: &Written) {
 pub fn failed(model: &mut Model, failure: &Failure) {
     model.toast(Role::Warn, format!("× No evidence: {}", printable(&failure.happened)));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::tests::{Desk, World, asked};
+
+    #[test]
+    fn on_the_debts_page_it_is_about_the_chosen_debt() {
+        let mut desk = Desk::open();
+        let now = desk.now.wall;
+        let held = crate::domain::debt::RotationState::Held { until: now };
+        let debt = crate::tui::tests::debt(0x4F2B_91C0, "HVC-LT-0421", "0048213", std::time::Duration::ZERO, now, held);
+        desk.world.debts = vec![debt.clone()];
+        let effects = desk.press("f2 e");
+        assert!(asked(&effects).contains(&&Request::Evidence(Subject::Debt(debt.id))), "{effects:?}");
+        assert!(desk.shows("e evidence"));
+    }
+
+    #[test]
+    fn on_the_calls_page_it_is_about_the_chosen_call_and_without_one_nothing_is_asked() {
+        let mut desk = Desk::open();
+        assert!(!asked(&desk.press("f3 e")).iter().any(|request| matches!(request, Request::Evidence(_))));
+        desk.press("esc");
+        desk.reach_ticket();
+        desk.press("f4");
+        let call = desk.model.calls[0].id;
+        let effects = desk.press("f3 e");
+        assert!(asked(&effects).contains(&&Request::Evidence(Subject::Call(call))), "{effects:?}");
+    }
+
+    #[test]
+    fn a_broken_chain_is_said_with_it() {
+        let mut desk = Desk::open();
+        let broken = Written { broken: Some("row 4".into()), ..World::written() };
+        super::written(&mut desk.model, &broken);
+        assert!(desk.row(22).contains("× The ledger's chain is broken; the evidence says so:"), "{:#?}", desk.rows());
+    }
+}
