@@ -48,6 +48,10 @@ CREATE TABLE debts (
     requested   INTEGER NOT NULL,
     -- When the key was read to the wrong person.
     compromised TEXT,
+    -- When Entra logged that the key was deleted.
+    key_deleted TEXT,
+    -- Where the key was read, if not from Entra.
+    source      TEXT,
     known       TEXT NOT NULL,
     entra_time  TEXT,
     rotation    TEXT
@@ -63,8 +67,12 @@ CREATE TABLE rotations (
     open       INTEGER NOT NULL,
     target     TEXT,
     managed    TEXT,
+    -- The target was chosen by a person.
+    chosen     INTEGER NOT NULL DEFAULT 0,
     checked_in TEXT,
-    earlier    TEXT
+    earlier    TEXT,
+    -- The failure that passes by itself, and how often in a row.
+    busy       TEXT
 ) STRICT;
 
 CREATE TABLE disclosures (
@@ -79,7 +87,7 @@ CREATE TABLE disclosures (
     technician TEXT,
     instance   TEXT NOT NULL,
     at         TEXT NOT NULL,
-    -- intended, served, refused, unknown
+    -- intended, served, refused, unknown; external: read elsewhere
     state      TEXT NOT NULL
 ) STRICT;
 CREATE INDEX disclosures_by_device ON disclosures (device, at);

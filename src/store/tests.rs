@@ -140,7 +140,7 @@ impl Desk {
         self.serve(call, disclosure, rotation);
         self.append(Some(call), &Event::InWindows).unwrap();
         let target = Target { managed: ManagedDeviceId(guid(8)), device: DeviceId(guid(7)) };
-        self.append(None, &Event::RotationTargeted { rotation, target }).unwrap();
+        self.append(None, &Event::RotationTargeted { rotation, target, chosen: false }).unwrap();
         self.append(None, &Event::RotationSending { rotation, earlier: None }).unwrap();
         self.append(None, &Event::RotationAccepted { rotation, request_id: None, found: false }).unwrap();
         self.append(Some(call), &Event::CallClosed).unwrap();

@@ -80,6 +80,8 @@ pub enum Action {
     BlockBefore,
     Conceal,
     InWindows,
+    /// The wrong person heard it.
+    WrongPerson,
     Copy,
     /// The failed request as one line for Microsoft.
     CopyReport,

@@ -64,6 +64,8 @@ pub enum Request {
     Calls,
     Debts,
     SettleDebt(debts::Settle),
+    /// The digits on the stage were read to the wrong person.
+    WrongPerson(debts::WrongPerson),
     /// Send what is held before the program ends.
     WrapUp,
     /// Text without secrets, to the clipboard.
@@ -87,6 +89,7 @@ impl Request {
             | Self::ResumeCall(_)
             | Self::CloseCall(_)
             | Self::SettleDebt(_)
+            | Self::WrongPerson(_)
             | Self::ConfirmName
             | Self::SendAway
             | Self::SignOut

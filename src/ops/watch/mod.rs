@@ -344,7 +344,7 @@ impl<'a> Watcher<'a> {
             };
             let left = match rotation.state {
                 RotationState::Held { until } => {
-                    rests.max(rotate::waits(until, now.wall, self.desk.policy.rotation_delay))
+                    rests.max(rotate::waits(self.desk, until))
                 }
                 _ => rests,
             };

@@ -177,13 +177,9 @@ pub fn debt(key: u32, name: &str, ticket: &str, owed: Duration, now: Timestamp, 
         known: Vec::new(),
         entra_time: None,
         compromised: None,
-        rotation: Some(Rotation {
-            id: RotationId(Uuid::from_u128(u128::from(key))),
-            state,
-            target: None,
-            checked_in: None,
-            earlier: None,
-        }),
+        key_deleted: None,
+        source: None,
+        rotation: Some(Rotation::new(RotationId(Uuid::from_u128(u128::from(key))), state)),
     }
 }
 
@@ -305,13 +301,8 @@ impl World {
                 call.in_windows = Some(self.now);
                 let call = call.clone();
                 for debt in self.debts.iter_mut().filter(|debt| debt.call == call.id) {
-                    debt.rotation = Some(Rotation {
-                        id: RotationId(Uuid::from_u128(3)),
-                        state: RotationState::Accepted { at: self.now },
-                        target: None,
-                        checked_in: None,
-                        earlier: None,
-                    });
+                    let sent = RotationState::Accepted { at: self.now };
+                    debt.rotation = Some(Rotation::new(RotationId(Uuid::from_u128(3)), sent));
                 }
                 let debts = self.debts.clone();
                 Outcome::InWindows(call::Note { note: self.note(&call), call, debts })
@@ -331,6 +322,12 @@ impl World {
             }
             Request::CloseCall(_) => Outcome::Closed(self.close()),
             Request::Calls => Outcome::Calls(self.calls.clone()),
+            Request::WrongPerson(wrong) => {
+                for debt in self.debts.iter_mut().filter(|debt| debt.call == wrong.call) {
+                    debt.compromised = Some(self.now);
+                }
+                Outcome::Debts(self.debts.clone())
+            }
             Request::Debts | Request::SettleDebt(_) => Outcome::Debts(self.debts.clone()),
             Request::WrapUp => Outcome::WrappedUp,
             Request::Copy(_) => Outcome::Copied,
@@ -441,6 +438,7 @@ impl World {
             technician: Some("dana@harborview.example".into()),
             ended: self.now,
             replacement: "replacement sent".into(),
+            wrong_person: self.debts.iter().any(|debt| debt.compromised.is_some()),
             ledger_seq: 4812,
             ledger_head: "9c41e07a55".into(),
         };

@@ -3,7 +3,7 @@
 use super::super::{
     call_desk::CallDesk,
     model::Model,
-    screens::{Page, Stop, find, profiles, quit, read, sign_in},
+    screens::{Page, Stop, find, profiles, quit, read, sign_in, stage},
     theme::Role,
 };
 use crate::domain::{
@@ -125,6 +125,10 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
             let current = model.call.as_ref().map(|desk| desk.call.id);
             model.calls = calls.into_iter().filter(|call| Some(call.id) != current).collect();
         }
+        (Request::WrongPerson(_), Outcome::Debts(debts)) => {
+            model.debts = debts;
+            stage::compromised(model);
+        }
         (_, Outcome::Debts(debts)) => {
             model.debts = debts;
             quit::debts_known(model);
@@ -204,7 +208,10 @@ fn in_windows(model: &mut Model, note: Note) {
     }
     if let Some(desk) = model.call.as_mut().filter(|desk| desk.call.id == note.call.id) {
         desk.call = note.call.clone();
-        desk.stage = None;
+        // Whose digits they were is still known: the wrong person may have heard them.
+        if let Some(stage) = &mut desk.stage {
+            stage.forget();
+        }
         desk.note = Some(note);
     }
 }
@@ -299,6 +306,10 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
             if let Some(desk) = &mut model.call {
                 desk.failure = Some(failure);
             }
+        }
+        Request::WrongPerson(_) => {
+            stage::not_compromised(model);
+            model.toast(Role::Danger, format!("× Not recorded: {}", printable(&failure.happened)));
         }
         Request::SettleDebt(_) | Request::Debts => match model.pages.last_mut() {
             Some(Page::Debts(page)) => page.failed(failure),
