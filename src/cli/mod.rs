@@ -96,7 +96,7 @@ enum Command {
     Reveal(reveal::Reveal),
     /// Have Intune replace a device's keys
     Rotate(rotate::Rotate),
-    /// List what is owed
+    /// What is owed: list it, show how it came, act on it, follow it
     Debts(debts::Debts),
     /// Print the ledger of this machine and check its chain
     Ledger(ledger::Ledger),
@@ -163,7 +163,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Keys(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Reveal(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
-            Some(Command::Debts(command)) => command.run(&settings).await,
+            Some(Command::Debts(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Ledger(command)) => command.run(&settings),
             Some(Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man) => Ok(()),
             #[cfg(feature = "simulation")]

@@ -35,6 +35,13 @@ pub(super) fn json(facts: &impl Serialize) -> Result<(), Failure> {
     line(&escaped(&text))
 }
 
+/// The same on one line, for a stream of them.
+pub(super) fn json_line(facts: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(facts)
+        .map_err(|e| Failure::new(Kind::Failed, format!("The facts cannot be written as JSON: {e}.")))?;
+    line(&escaped(&text))
+}
+
 /// `json` with what a terminal must not see as `\u` escapes. Outside its strings JSON has none of it but the line ends.
 fn escaped(json: &str) -> Cow<'_, str> {
     let hides = |c: char| c != '\n' && is_unsafe(c);

@@ -22,6 +22,7 @@ pub mod query;
 pub mod recovery_password;
 pub mod technician;
 pub mod ticket;
+pub mod timeline;
 pub mod verdict;
 pub mod watch;
 pub mod work;

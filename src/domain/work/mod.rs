@@ -18,7 +18,8 @@ pub use failure::{Failure, Kind, Report};
 
 use super::{
     capability::{Feature, Lights},
-    debt::Debt,
+    debt::{Debt, DebtId},
+    timeline::Step,
     watch::Watch,
 };
 
@@ -66,6 +67,8 @@ pub enum Request {
     SettleDebt(debts::Settle),
     /// The digits on the stage were read to the wrong person.
     WrongPerson(debts::WrongPerson),
+    /// Every step of a debt, from the ledger.
+    History(DebtId),
     /// Send what is held before the program ends.
     WrapUp,
     /// Text without secrets, to the clipboard.
@@ -106,6 +109,7 @@ impl Request {
             | Self::CallNote(_)
             | Self::Calls
             | Self::Debts
+            | Self::History(_)
             | Self::Copy(_)
             | Self::Browse(_)
             | Self::NextCaller => false,
@@ -161,6 +165,7 @@ pub enum Outcome {
     Closed(call::Closed),
     Calls(Vec<super::call::Call>),
     Debts(Vec<Debt>),
+    History(Vec<Step>),
     WrappedUp,
     Copied,
     Browsed,
