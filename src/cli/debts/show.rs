@@ -6,7 +6,7 @@ use super::{DebtFacts, which::KeyPrefix};
 use crate::{
     cli::{out, seat},
     config::Settings,
-    domain::{age, work::Failure},
+    domain::work::Failure,
     ops,
 };
 
@@ -56,9 +56,9 @@ impl Show {
         let urgent = if debt.is_urgent() { "urgent, " } else { "" };
         out::hanging(
             &format!(
-                "{}, owed since {}: {urgent}{}. {}",
+                "{}, since {}: {urgent}{}. {}",
                 debt.ticket,
-                age::ago(debt.since, now),
+                debt.since.to_zoned(desk.zone.clone()).strftime("%Y-%m-%d %H:%M"),
                 debt.word(),
                 debt.sentence(now, &desk.zone)
             ),
