@@ -99,7 +99,7 @@ enum Command {
     Reveal(reveal::Reveal),
     /// Have Intune replace a device's keys
     Rotate(rotate::Rotate),
-    /// List what is owed
+    /// What is owed: list it, show how it came, act on it, follow it
     Debts(debts::Debts),
     /// Print the ledger of this machine and check its chain; verify a copy, export rows
     Ledger(ledger::Ledger),
@@ -184,7 +184,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Keys(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Reveal(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
-            Some(Command::Debts(command)) => command.run(&settings).await,
+            Some(Command::Debts(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Ledger(command)) => command.run(&settings).await,
             Some(Command::Audit(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Forward(command)) => command.run(&settings).await,

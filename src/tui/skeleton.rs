@@ -131,7 +131,7 @@ fn debts(model: &Model, canvas: &mut Canvas, roomy: bool) {
     let said = words::debts(summary, model.now.wall, canvas.cols() >= SIDE, canvas.room(first));
     let width = u16::try_from(said.width()).unwrap_or(u16::MAX);
     let col = wanted.min((canvas.cols() + 1).saturating_sub(width)).max(first);
-    canvas.put(1, col, if summary.blocked { Role::Warn } else { Role::Text }, &said);
+    canvas.put(1, col, if summary.blocked || summary.urgent { Role::Warn } else { Role::Text }, &said);
 }
 
 fn calls(model: &Model) -> String {
