@@ -101,7 +101,7 @@ enum Command {
     Rotate(rotate::Rotate),
     /// What is owed: list it, show how it came, act on it, follow it
     Debts(debts::Debts),
-    /// Print the ledger of this machine and check its chain; verify a copy, export rows
+    /// Print the ledger of this machine, check its chain, export it
     Ledger(ledger::Ledger),
     /// Hold the ledger against Entra's own record of key reads
     #[command(subcommand)]

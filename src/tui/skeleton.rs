@@ -9,6 +9,7 @@ use super::{
     footer::{self, Hint},
     keymap::Action,
     model::Model,
+    screens::Stop,
     theme::Role,
     words,
 };
@@ -125,6 +126,9 @@ fn lights(model: &Model, canvas: &mut Canvas, at: u16, roomy: bool) {
 }
 
 fn debts(model: &Model, canvas: &mut Canvas, roomy: bool) {
+    if model.stop.as_ref().is_some_and(Stop::knows_nothing) {
+        return;
+    }
     let summary = DebtSummary::of(&model.debts);
     // The lights end two columns before `first`.
     let (first, wanted) = if roomy { (89, 93) } else { (67, 67) };
