@@ -6,6 +6,7 @@ pub mod disclose;
 pub mod doctor;
 mod failure;
 pub mod find;
+pub mod forward;
 pub mod ledger;
 pub mod open_device;
 pub mod profiles;

@@ -8,6 +8,7 @@ pub mod chain;
 pub mod compare;
 pub mod debts;
 pub mod disclosures;
+pub mod forwarded;
 pub mod index;
 pub mod instance;
 pub mod ledger;

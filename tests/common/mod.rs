@@ -3,6 +3,8 @@
 
 #[cfg(unix)]
 pub mod crowd;
+#[cfg(target_os = "linux")]
+pub mod machine;
 #[cfg(unix)]
 pub mod outside;
 #[cfg(unix)]
