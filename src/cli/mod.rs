@@ -175,9 +175,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         command.as_ref().is_some_and(|command| !matches!(command, Command::Forward(_))).then(|| settings.clone());
     block_on(async {
         let result = match command {
-            None => console::run(settings, &global.overrides()).await,
+            None => Box::pin(console::run(settings, &global.overrides())).await,
             #[cfg(feature = "simulation")]
-            Some(Command::Demo(command)) => command.run(settings).await,
+            Some(Command::Demo(command)) => Box::pin(command.run(settings)).await,
             Some(Command::SignIn(command)) => command.run(&settings, global.no_input).await,
             Some(Command::SignOut(command)) => command.run(&settings).await,
             Some(Command::Find(command)) => command.run(&settings, global.no_input).await,
