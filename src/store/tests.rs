@@ -418,7 +418,9 @@ fn desks_that_start_at_once_open_one_ledger() {
                 Ledger::open(path).map(|ledger| ledger.head().unwrap().seq)
             };
             let desks: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
-            desks.into_iter().for_each(|desk| assert_eq!(desk.join().unwrap().unwrap(), 0));
+            for desk in desks {
+                assert_eq!(desk.join().unwrap().unwrap(), 0);
+            }
         });
     }
 }
