@@ -30,7 +30,8 @@ use serde_json::Value;
 /// Appends until nothing more goes in.
 async fn fill(desk: &Desk) -> Failure {
     loop {
-        if let Err(failure) = desk.record(|pen| pen.append(None, &Event::SignedIn { there: false })).await {
+        if let Err(failure) = desk.record(|pen| pen.append(None, &Event::SignedIn { there: false, roles: None })).await
+        {
             return failure;
         }
     }
@@ -209,9 +210,11 @@ async fn a_damaged_newer_or_unreachable_ledger_opens_no_desk() {
 /// So many rows that the ledger has pages in its middle.
 async fn fill_pages(desk: &Desk) {
     for _ in 0..40 {
-        desk.record(|pen| (0..10).try_for_each(|_| pen.append(None, &Event::SignedIn { there: false }).map(drop)))
-            .await
-            .unwrap();
+        desk.record(|pen| {
+            (0..10).try_for_each(|_| pen.append(None, &Event::SignedIn { there: false, roles: None }).map(drop))
+        })
+        .await
+        .unwrap();
     }
 }
 

@@ -7,6 +7,7 @@ pub mod call;
 pub mod debts;
 pub mod disclose;
 pub mod doctor;
+pub mod evidence;
 pub mod failure;
 pub mod find;
 pub mod forward;
@@ -20,7 +21,8 @@ pub use failure::{Failure, Kind, Report};
 
 use super::{
     capability::{Feature, Lights},
-    debt::Debt,
+    debt::{Debt, DebtId},
+    timeline::Step,
     watch::Watch,
 };
 
@@ -70,6 +72,10 @@ pub enum Request {
     WrongPerson(debts::WrongPerson),
     /// Compare the ledger with Entra's own record.
     Reconcile(reconcile::Request),
+    /// Write an evidence pack.
+    Evidence(super::evidence::Subject),
+    /// Every step of a debt, from the ledger.
+    History(DebtId),
     /// Send what is held before the program ends.
     WrapUp,
     /// Text without secrets, to the clipboard.
@@ -94,6 +100,7 @@ impl Request {
             | Self::CloseCall(_)
             | Self::SettleDebt(_)
             | Self::WrongPerson(_)
+            | Self::Evidence(_)
             | Self::ConfirmName
             | Self::SendAway
             | Self::SignOut
@@ -111,6 +118,7 @@ impl Request {
             | Self::Calls
             | Self::Debts
             | Self::Reconcile(_)
+            | Self::History(_)
             | Self::Copy(_)
             | Self::Browse(_)
             | Self::NextCaller => false,
@@ -171,6 +179,8 @@ pub enum Outcome {
     Calls(Vec<super::call::Call>),
     Debts(Vec<Debt>),
     Reconciled(reconcile::Answer),
+    Evidence(evidence::Written),
+    History(Vec<Step>),
     WrappedUp,
     Copied,
     Browsed,
