@@ -223,6 +223,11 @@ fn make_private(folder: &Path) -> io::Result<()> {
 fn shield(path: &Path) -> io::Result<()> {
     let mut permissions = fs::metadata(path)?.permissions();
     permissions.set_readonly(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        permissions.set_mode(0o400);
+    }
     fs::set_permissions(path, permissions)
 }
 
