@@ -7,6 +7,7 @@ mod debts;
 #[cfg(feature = "simulation")]
 mod demo;
 mod doctor;
+mod external;
 mod find;
 mod keys;
 mod ledger;
@@ -94,6 +95,11 @@ enum Command {
     Keys(keys::Keys),
     /// Disclose one recovery password, on the record
     Reveal(reveal::Reveal),
+    /// Record a key that was read elsewhere: in Active Directory, MBAM, on paper or in a portal
+    ///
+    /// It is owed a replacement like any other. With --entra-device that goes out remotely; without, a person replaces the key at the laptop
+    /// and confirms it. It counts against no limit: Entra gave nothing out.
+    External(external::External),
     /// Have Intune replace a device's keys
     Rotate(rotate::Rotate),
     /// List what is owed
@@ -162,6 +168,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Find(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Keys(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Reveal(command)) => command.run(&settings, global.no_input).await,
+            Some(Command::External(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Debts(command)) => command.run(&settings).await,
             Some(Command::Ledger(command)) => command.run(&settings),

@@ -7,6 +7,7 @@ pub mod call;
 pub mod debts;
 pub mod disclose;
 pub mod doctor;
+pub mod external;
 pub mod failure;
 pub mod find;
 pub mod open_device;
