@@ -44,11 +44,14 @@ name = "Owen Hale"
 struct Case {
     /// The key that is disclosed: how its ID begins.
     disclose: String,
-    /// What goes wrong before the disclosure, before the replacement is sent, and once it is sent.
+    /// What goes wrong when the replacement is to be sent, and once it is.
     #[serde(default)]
     faults: Vec<Fault>,
     #[serde(default)]
     faults_after: Vec<Fault>,
+    /// Seconds of the tenant's time before the replacement is sent.
+    #[serde(default)]
+    advance: u64,
     /// Then a person chooses the Intune object of the device that holds this key.
     choose: Option<String>,
     expect: Expect,
@@ -85,6 +88,7 @@ async fn each_situation_ends_in_its_state_and_sentence(#[files("tests/targets/*.
     let devices: Vec<_> = case.expect.to.iter().chain(&case.choose).map(|key| device_of(&desk, key)).collect();
     let call = verified_call(&desk, &case.disclose).await;
     disclose(&desk, &call).await.unwrap();
+    tenant.tenant().advance(Duration::from_secs(case.advance));
     case.faults.into_iter().for_each(|fault| tenant.tenant().fault(fault));
     ops::rotate::send_for_call(&desk, call.id).await.unwrap();
     case.faults_after.into_iter().for_each(|fault| tenant.tenant().fault(fault));
