@@ -36,7 +36,7 @@ impl Tenant {
         let mut tenant = Self { now, devices: Vec::new(), made: 0 };
         for n in 0..devices {
             tenant.devices.push(Device { keys: Vec::new(), action: None, checked_in: None, gone: false });
-            tenant.new_key(n);
+            (0..3).for_each(|_| tenant.new_key(n));
         }
         tenant
     }

@@ -35,7 +35,7 @@ use crate::{
     tenant::{Tenant, number, target},
 };
 
-const DEVICES: usize = 3;
+const DEVICES: usize = 2;
 const TIMES: Times = Times {
     rotation_delay: Duration::from_mins(30),
     uncertain_pause: Duration::from_mins(2),
@@ -116,7 +116,8 @@ struct Expected {
     key: KeyId,
     known: BTreeSet<KeyId>,
     compromised: bool,
-    disclosers: BTreeSet<usize>,
+    /// Once for each disclosure that was not refused.
+    disclosers: Vec<usize>,
 }
 
 struct Desk {
@@ -136,6 +137,7 @@ pub struct World {
     _folder: tempfile::TempDir,
     path: PathBuf,
     breaker: Connection,
+    broken: bool,
     desks: Vec<Desk>,
     tenant: Tenant,
     /// How far the desks' clock is off.
@@ -176,6 +178,7 @@ impl World {
         let now = "2026-11-20T09:00:00Z".parse().unwrap();
         Self {
             breaker: Connection::open(&path).unwrap(),
+            broken: false,
             path,
             _folder: folder,
             desks,
@@ -202,7 +205,7 @@ impl World {
             _ => {}
         }
         self.act(step);
-        self.breaker.execute_batch("DROP TRIGGER IF EXISTS broken").unwrap();
+        self.mend();
         (self.reachable, self.race, self.disturbed) = (true, None, false);
         self.check();
     }
@@ -278,14 +281,22 @@ impl World {
 
     /// From now on the n-th row cannot be written, nor what would stand in one transaction with it.
     fn break_row(&mut self, row: u64) {
+        self.mend();
+        self.broken = true;
         let head = self.read(keydesk::store::chain::head).seq;
         self.breaker
             .execute_batch(&format!(
-                "DROP TRIGGER IF EXISTS broken;
-                 CREATE TRIGGER broken BEFORE INSERT ON ledger WHEN NEW.seq > {} BEGIN SELECT RAISE(ABORT, 'no'); END;",
+                "CREATE TRIGGER broken BEFORE INSERT ON ledger WHEN NEW.seq > {} BEGIN SELECT RAISE(ABORT, 'no'); END;",
                 head + row
             ))
             .unwrap();
+    }
+
+    /// Rows can be written again.
+    fn mend(&mut self) {
+        if std::mem::take(&mut self.broken) {
+            self.breaker.execute_batch("DROP TRIGGER broken").unwrap();
+        }
     }
 
     fn restart(&mut self, desk: usize) {
@@ -367,9 +378,9 @@ impl World {
             key: key.id,
             known: known.iter().map(|known| known.id).collect(),
             compromised: false,
-            disclosers: BTreeSet::new(),
+            disclosers: Vec::new(),
         });
-        expected.disclosers.insert(desk);
+        expected.disclosers.push(desk);
         self.came(desk, call, disclosure, debt, key.device, comes);
     }
 
@@ -400,6 +411,7 @@ impl World {
                 // A key handed out before is owed all the same.
                 let stands = self.read(|conn| disclosures::last_of_debt(conn, debt)).is_some();
                 let expected = self.expected.get_mut(&debt).unwrap();
+                expected.disclosers.pop();
                 if !stands {
                     expected.stands = Stands::Cancelled;
                 }
@@ -407,7 +419,7 @@ impl World {
             (Ok(true), _) => self.totals.disclosed += 1,
             // It died, or cannot write: the next start closes it as unknown.
             _ => {
-                self.breaker.execute_batch("DROP TRIGGER IF EXISTS broken").unwrap();
+                self.mend();
                 self.restart(desk);
             }
         }
@@ -515,7 +527,8 @@ impl World {
                 }
                 Next::Send { target, earlier } => {
                     self.maybe_race(desk, id);
-                    let committed = self.write(desk, |pen| rows::sending(pen, &rotation, target, earlier));
+                    let committed =
+                        self.write(desk, |pen| rows::sending(pen, &rotation, target, earlier, TIMES.uncertain_pause));
                     if let Ok(Some(since)) = committed {
                         self.send(desk, id, target, since);
                     } else {
@@ -575,19 +588,21 @@ impl World {
             }
             Post::LostAfter | Post::LostBefore | Post::Death => None,
         };
-        let uncertain = event.is_none();
-        self.totals.uncertain += usize::from(uncertain);
+        // One that was taken is seen: it is pending.
+        let taken = self.tenant.is_pending(device);
+        let uncertain = event.is_none() && !taken;
+        self.totals.uncertain += usize::from(event.is_none());
         self.attempts.push(Attempt { device, at, uncertain });
         if let Some(event) = event {
             let sending = Rotation::new(id, RotationState::Sending { since });
             if self.write(desk, |pen| rows::decided(pen, &sending, &[event])).is_err()
                 && let Some(last) = self.attempts.last_mut()
             {
-                last.uncertain = true;
+                last.uncertain = !taken;
             }
         }
         if post == Post::Death {
-            self.breaker.execute_batch("DROP TRIGGER IF EXISTS broken").unwrap();
+            self.mend();
             self.restart(desk);
         }
     }
@@ -668,7 +683,7 @@ impl World {
 
     /// The chain is whole, the tables are what the rows make of them, and each request had its row.
     pub fn end(&mut self) {
-        self.breaker.execute_batch("DROP TRIGGER IF EXISTS broken").unwrap();
+        self.mend();
         let ledger = self.desks[0].ledger.as_ref().unwrap();
         ledger.verify().unwrap().unwrap();
         let before = self.tables();

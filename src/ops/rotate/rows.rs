@@ -1,11 +1,14 @@
 //! What a rotation writes, each in one transaction.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::{
     domain::{
         debt::{Rotation, RotationState, Target},
         event::Event,
+        moment::since,
     },
     store::{Pen, TxError, debts},
 };
@@ -16,11 +19,8 @@ pub fn decided(pen: &mut Pen<'_>, before: &Rotation, events: &[Event]) -> Result
     let stands = debts::rotation(pen.conn(), before.id)?.is_some_and(|now| now.state == before.state);
     for event in events {
         match event {
-            Event::DebtProved { debt, .. } => {
-                if debts::get(pen.conn(), *debt)?.is_some_and(|debt| debt.is_open()) {
-                    pen.append(None, event)?;
-                }
-            }
+            Event::DebtProved { debt, .. } if !debts::get(pen.conn(), *debt)?.is_some_and(|debt| debt.is_open()) => {}
+            Event::DebtProved { .. } => pen.append(None, event).map(drop)?,
             // What Intune waits for already may be another rotation of ours.
             Event::RotationAccepted { found: true, .. } if stands && is_held(before) => {
                 let joined = match before.target {
@@ -42,12 +42,13 @@ fn is_held(rotation: &Rotation) -> bool {
 }
 
 /// *Sending*: since when. `None` when another desk was faster, or another rotation already serves this target, which then pays these debts
-/// too.
+/// too; or when a request of a rotation whose debts were settled meanwhile may still be on its way: then this one stays held.
 pub fn sending(
     pen: &mut Pen<'_>,
     before: &Rotation,
     target: Target,
     earlier: Option<Timestamp>,
+    uncertain_pause: Duration,
 ) -> Result<Option<Timestamp>, TxError> {
     let id = before.id;
     let now = debts::rotation(pen.conn(), id)?.ok_or_else(|| TxError::Row(format!("no rotation {id}")))?;
@@ -56,6 +57,11 @@ pub fn sending(
     }
     if let Some(into) = debts::under_way_for(pen.conn(), target.managed, id)? {
         pen.append(None, &Event::RotationJoined { rotation: id, into })?;
+        return Ok(None);
+    }
+    if let Some(at) = debts::left_uncertain(pen.conn(), target.managed)?
+        && since(at, pen.at()).max(since(pen.at(), at)) < uncertain_pause
+    {
         return Ok(None);
     }
     pen.append(None, &Event::RotationSending { rotation: id, earlier })?;

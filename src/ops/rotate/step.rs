@@ -135,7 +135,8 @@ async fn commit_sending(
 ) -> Result<Option<Committed>, Failure> {
     let before = rotation.clone();
     let send_before = desk.clock.moment().in_(desk.policy.uncertain_pause / 4);
-    let won = desk.record(move |pen| rows::sending(pen, &before, target, earlier)).await?;
+    let pause = desk.policy.uncertain_pause;
+    let won = desk.record(move |pen| rows::sending(pen, &before, target, earlier, pause)).await?;
     desk.debts_changed();
     Ok(won.map(|since| Committed { since, send_before }))
 }
