@@ -107,20 +107,40 @@ CREATE INDEX entra_records_by_disclosure ON entra_records (disclosure);
 -- Which policies were in force: their lines stand in the row that names the digest first.
 CREATE TABLE policies (digest TEXT PRIMARY KEY) STRICT;
 
+-- Who sat at this desk: one row a person and tenant. `turn` and `there_turn` count up, so that the greatest is the last.
+CREATE TABLE seats (
+    tenant     TEXT NOT NULL,
+    technician TEXT NOT NULL,
+    -- As Entra named them when they last signed in or out here; null before.
+    person     TEXT,
+    signed_out INTEGER,
+    turn       INTEGER,
+    -- When they last proved to be at the desk.
+    there      TEXT,
+    there_turn INTEGER,
+    PRIMARY KEY (tenant, technician)
+) STRICT;
+
 -- Not folded from the ledger, and never emptied with the projections: what processes agree on, and how far the rows have travelled.
 
--- Held by one process at a time; void when its instance is dead or `until` has passed.
+-- Held by one process at a time; void when its instance is dead or `until` has passed. "watch" is held by whoever follows what is owed,
+-- "watch-next" by whoever would take over; "watch-task" stands for a day after a run of `keydesk debts watch`, whatever became of it.
 CREATE TABLE leases (
     name     TEXT PRIMARY KEY,
     instance TEXT NOT NULL,
+    -- "desk" or "watcher", and its process on this machine.
+    role     TEXT NOT NULL,
+    process  INTEGER NOT NULL,
     until    TEXT NOT NULL
 ) STRICT;
 
--- When each open rotation is looked at next, and the pause that led there, in milliseconds.
+-- When each open rotation was looked at last, and the pause until it is looked at again, in milliseconds, before jitter.
 CREATE TABLE looks (
     rotation TEXT PRIMARY KEY,
-    next     TEXT NOT NULL,
+    last     TEXT NOT NULL,
     pause    INTEGER NOT NULL,
+    -- How many looks there were: the jitter of the next pause follows from it.
+    count    INTEGER NOT NULL,
     failed   INTEGER NOT NULL
 ) STRICT;
 

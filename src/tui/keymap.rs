@@ -32,6 +32,7 @@ pub enum Place {
     Calls,
     Permissions,
     Profiles,
+    Audit,
     Help,
     Runbook,
     Stop,
@@ -72,6 +73,8 @@ pub enum Action {
     LookAgain,
     Permissions,
     Profiles,
+    /// What Entra recorded.
+    Audit,
     Runbook,
     Quit,
     Verified,
@@ -89,6 +92,10 @@ pub enum Action {
     OtherWay,
     /// Consent to everything at once.
     AskForEverything,
+    /// Consent to reading Entra's log.
+    AskForAudit,
+    /// One's own reads, or everyone's.
+    Whose,
     SignOut,
     TryAgain,
     Hold,

@@ -21,6 +21,7 @@ use crate::{
         debt::Debt,
         moment::{Deadline, Moment},
         policy::Policy,
+        watch::Watch,
         work::{AskId, Failure, Request, call::IncomingCaller, sign_in::Ways, sync_index::Listing},
     },
     runbook::{Evidence, Runbook, RunbookError, Walk},
@@ -91,6 +92,8 @@ pub struct Model {
     pub(super) lights: Lights,
     pub(super) listing: Listing,
     pub(super) debts: Vec<Debt>,
+    /// Who follows them.
+    pub(super) watch: Watch,
     /// Calls not closed, other than the one at the desk.
     pub(super) calls: Vec<Call>,
     /// What was typed in calls put aside at this desk.
@@ -167,6 +170,7 @@ impl Model {
             lights: Lights::default(),
             listing: Listing::default(),
             debts: Vec::new(),
+            watch: Watch::default(),
             calls: Vec::new(),
             drafts: BTreeMap::new(),
             incoming: None,
@@ -184,6 +188,13 @@ impl Model {
             presses: Presses::default(),
             setup,
         })
+    }
+
+    /// Where the ledger cannot be opened: nothing but the red stop, which asks what was left from before once it is told to try again.
+    pub fn stopped(setup: Setup, failure: Failure) -> Result<Self, AssetError> {
+        let mut model = Self::new(setup)?;
+        model.stop = Some(Stop { request: Request::CatchUp, failure });
+        Ok(model)
     }
 
     /// What is asked before the first key: what was left from before, sign-in, and the demo's first caller.
@@ -261,9 +272,10 @@ impl Model {
     pub(super) fn shown_failure(&self) -> Option<&Failure> {
         match self.place() {
             Place::SignIn => self.session.failure(),
-            Place::Debts | Place::Calls => match self.pages.last()? {
+            Place::Debts | Place::Calls | Place::Audit => match self.pages.last()? {
                 Page::Debts(page) => page.failure(),
                 Page::Calls(page) => page.failure(),
+                Page::Audit(page) => page.failure(),
                 _ => None,
             },
             Place::Stop => self.stop.as_ref().map(|stop| &stop.failure),

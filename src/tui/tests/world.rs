@@ -28,6 +28,7 @@ use crate::domain::{
         find::{DeviceMatch, Found, KeyMatch},
         open_device::{Card, Duplicate},
         profiles::ProfileState,
+        reconcile::Answer,
         sign_in::{AnotherName, Redeemed, SignedIn, SignedOut, Way},
         sync_index::Listing,
     },
@@ -152,6 +153,7 @@ pub fn card(now: Timestamp) -> Card {
         keys,
         duplicates: vec![Duplicate { device: stale, keys: Some(3) }, Duplicate { device: registered, keys: Some(0) }],
         verdict: Some(verdict),
+        refusals: Vec::new(),
         earlier: vec![Earlier {
             at: "2026-10-25T09:00:00Z".parse().unwrap(),
             key: KeyId(Uuid::from_u128(7)),
@@ -199,6 +201,7 @@ pub struct World {
     /// What nobody has consented to yet.
     pub lacking: Vec<Feature>,
     pub profiles: Vec<ProfileState>,
+    pub reconciled: Result<Answer, Failure>,
     call: Option<Call>,
 }
 
@@ -244,6 +247,7 @@ impl World {
             }),
             lacking: Vec::new(),
             profiles: Vec::new(),
+            reconciled: Ok(super::reconciled(now)),
             call: None,
         }
     }
@@ -329,6 +333,7 @@ impl World {
                 Outcome::Debts(self.debts.clone())
             }
             Request::Debts | Request::SettleDebt(_) => Outcome::Debts(self.debts.clone()),
+            Request::Reconcile(_) => Outcome::Reconciled(self.reconciled.clone()?),
             Request::WrapUp => Outcome::WrappedUp,
             Request::Copy(_) => Outcome::Copied,
             Request::Browse(_) => Outcome::Browsed,

@@ -3,7 +3,7 @@
 use super::super::{
     call_desk::CallDesk,
     model::Model,
-    screens::{Page, Stop, find, profiles, quit, read, sign_in, stage},
+    screens::{Page, Stop, audit, find, profiles, quit, read, sign_in, stage},
     theme::Role,
 };
 use crate::domain::{
@@ -37,6 +37,7 @@ pub fn progress(model: &mut Model, ask: AskId, progress: Progress) {
             }
             model.listing = listing;
         }
+        Progress::Records(records) => audit::records_came(model, records),
         Progress::Waiting(waiting) => {
             model.waits.begin(ask, waiting, model.now);
             read::waiting(model, ask, waiting);
@@ -75,6 +76,7 @@ fn reach(model: &mut Model, request: &Request, failure: Option<&Failure>) {
             | Request::LookUp(_)
             | Request::OpenDevice(_)
             | Request::Disclose(_)
+            | Request::Reconcile(_)
     );
     match failure.map(|failure| failure.kind) {
         Some(Kind::Unreachable) => model.offline = model.offline.or(Some(model.now.wall)),
@@ -133,6 +135,7 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
             model.debts = debts;
             quit::debts_known(model);
         }
+        (Request::Reconcile(asked), Outcome::Reconciled(answer)) => audit::answered(model, &asked, answer),
         (_, Outcome::WrappedUp) => quit::wrapped_up(model, Ok(())),
         (_, Outcome::Copied) => model.toast(Role::Ok, "√ Copied."),
         (_, Outcome::Browsed) => model.toast(Role::Text, "The page is open in your browser."),
@@ -143,7 +146,12 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
         // Nothing to show; or an outcome that is no answer to what was asked.
         (
             _,
-            Outcome::Recorded | Outcome::Found(_) | Outcome::LookedUp(_) | Outcome::Device(_) | Outcome::Redeemed(_),
+            Outcome::Recorded
+            | Outcome::Found(_)
+            | Outcome::LookedUp(_)
+            | Outcome::Device(_)
+            | Outcome::Redeemed(_)
+            | Outcome::Reconciled(_),
         ) => {}
     }
 }
@@ -262,6 +270,7 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             model.toast(Role::Warn, format!("× Not recorded: {}", printable(&failure.happened)));
             return;
         }
+        (Request::Reconcile(_), Kind::SignIn) => return audit::lacks(model),
         (_, Kind::Locked) => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
@@ -274,7 +283,7 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             }
             return sign_in::renew(model, request);
         }
-        (_, Kind::Record) if request.must_finish() => {
+        (_, Kind::Record) if request.must_finish() || request == Request::CatchUp => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
             }
@@ -319,6 +328,7 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
             Some(Page::Calls(page)) => page.failed(failure),
             _ => model.toast(Role::Warn, format!("× {failure}")),
         },
+        Request::Reconcile(_) => audit::failed(model, failure),
         Request::NextCaller => model.incoming = None,
         // The lights say it.
         Request::Redeem(_) => {}
@@ -358,6 +368,7 @@ pub fn news(model: &mut Model, news: News) {
             find::index_grew(model);
         }
         News::Lights(lights) => model.lights = lights,
+        News::Watch(watch) => model.watch = watch,
         News::Waiting(waiting) => model.waits.begin_behind(waiting, model.now),
         News::SignedOut => model.session.signed_out(),
     }
