@@ -37,9 +37,11 @@ async fn fill(desk: &Desk) -> Failure {
 }
 
 async fn pragma(desk: &Desk, name: &'static str, value: i64) {
-    desk.read(move |conn| Ok(conn.query_row(&format!("PRAGMA {name} = {value}"), [], |_| Ok(())).or(Ok(()))?))
-        .await
-        .unwrap_or_default();
+    desk.read(move |conn| {
+        Ok(conn.query_row(&format!("PRAGMA {name} = {value}"), [], |_| Ok(())).or(Ok::<(), rusqlite::Error>(()))?)
+    })
+    .await
+    .unwrap_or_default();
 }
 
 /// The key is asked for in vain, and nothing of it leaves.

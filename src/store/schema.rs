@@ -1,11 +1,8 @@
 //! The tables, version by version. A landed version is never edited: a change is a new step.
 
-use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
-}
-
 use std::time::Duration;
 
-use rusqlite::{Connection, config::DbConfig};
+use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
 use rusqlite_migration::{HookError, M, MigrationDefinitionError, Migrations};
 
 use super::{StoreError, TxError, ledger};
