@@ -11,7 +11,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     clipboard::Clipboard,
@@ -32,6 +32,7 @@ use crate::{
             sign_in::{Way, Ways},
         },
     },
+    forward::{self, Sink},
     graph::Graph,
     http::Http,
     sign_in::{Session, Vault},
@@ -137,6 +138,10 @@ pub struct Desk {
     changed: Notify,
     /// How often somebody took the seat.
     sittings: AtomicU64,
+    /// Counts the writes that appended rows.
+    rows: watch::Sender<u64>,
+    /// Where copies of the rows go.
+    sinks: Vec<Sink>,
     stamp: Stamp,
     /// The demo has some.
     callers: Option<tokio::sync::Mutex<Callers>>,
@@ -232,6 +237,8 @@ impl Desk {
             attendance: Mutex::default(),
             changed: Notify::new(),
             sittings: AtomicU64::default(),
+            rows: watch::Sender::new(0),
+            sinks: forward::sinks(&settings.policy.forward),
             stamp,
             callers: None,
             unwritten: Mutex::default(),
@@ -378,8 +385,9 @@ impl Desk {
         &self,
         write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let (ledger, stamp, at) = (Arc::clone(&self.ledger), self.stamp(), self.clock.now());
-        Ok(unblocked(move || ledger.write(at, &stamp, write)).await?)
+        let written = self.write(self.stamp(), write).await;
+        self.rows.send_modify(|count| *count += 1);
+        written
     }
 
     /// Appends in the name of somebody who does not sit here, or not yet.
@@ -389,7 +397,24 @@ impl Desk {
         tenant: Option<uuid::Uuid>,
         write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let stamp = Stamp { technician, tenant, ..self.stamp.clone() };
+        let written = self.write(Stamp { technician, tenant, ..self.stamp.clone() }, write).await;
+        self.rows.send_modify(|count| *count += 1);
+        written
+    }
+
+    /// Writes what is no row: how far others have come with them.
+    pub(crate) async fn keep<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&rusqlite::Connection) -> Result<T, TxError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.write(self.stamp.clone(), |pen| write(pen.conn())).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        stamp: Stamp,
+        write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError> + Send + 'static,
+    ) -> Result<T, Failure> {
         let (ledger, at) = (Arc::clone(&self.ledger), self.clock.now());
         Ok(unblocked(move || ledger.write(at, &stamp, write)).await?)
     }
@@ -406,6 +431,16 @@ impl Desk {
     /// The ledger itself, for what reads all of it.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// Changes whenever rows were appended in this process.
+    pub fn rows_written(&self) -> watch::Receiver<u64> {
+        self.rows.subscribe()
+    }
+
+    /// Where copies of the rows go.
+    pub fn sinks(&self) -> &[Sink] {
+        &self.sinks
     }
 
     /// Wakes the watcher: something is owed, sent or settled.

@@ -8,8 +8,10 @@ mod debts;
 #[cfg(feature = "simulation")]
 mod demo;
 mod doctor;
+mod evidence;
 mod external;
 mod find;
+mod forward;
 mod keys;
 mod ledger;
 mod out;
@@ -110,6 +112,13 @@ enum Command {
     /// Hold the ledger against Entra's own record of key reads
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Send the ledger's rows to the security team's collectors, where the policy names some
+    Forward(forward::Forward),
+    /// Write an evidence pack: who read which key, when and why, and that it was replaced
+    ///
+    /// One zip with a page for a person, the same as JSON, and a script that checks it; no digit of a key is in it. Works signed out
+    /// and offline. The making is recorded in the ledger. docs/evidence.md says what is in it and what it proves.
+    Evidence(evidence::Evidence),
     /// Check what a call depends on: what to fix, and who can
     ///
     /// Signs nobody in, reads no key and changes nothing that stays. The exit code is 0 where nothing is to be fixed, and 1 where something
@@ -167,8 +176,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
         settings.paths.create().map_err(misconfigured)?;
     }
     let _log = logging::start(&settings.paths.log(), filter.as_deref()).map_err(misconfigured)?;
+    // The console and `forward` send what waits themselves.
+    let rest =
+        command.as_ref().is_some_and(|command| !matches!(command, Command::Forward(_))).then(|| settings.clone());
     block_on(async {
-        match command {
+        let result = match command {
             None => console::run(settings, &global.overrides()).await,
             #[cfg(feature = "simulation")]
             Some(Command::Demo(command)) => command.run(settings).await,
@@ -182,10 +194,16 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Debts(command)) => command.run(&settings).await,
             Some(Command::Ledger(command)) => command.run(&settings).await,
             Some(Command::Audit(command)) => command.run(&settings, global.no_input).await,
+            Some(Command::Forward(command)) => command.run(&settings).await,
+            Some(Command::Evidence(command)) => command.run(&settings).await,
             Some(Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man) => Ok(()),
             #[cfg(feature = "simulation")]
             Some(Command::Simulation(_)) => Ok(()),
+        };
+        if let Some(settings) = rest {
+            forward::rest(&settings).await;
         }
+        result
     })
 }
 

@@ -84,6 +84,7 @@ fn in_a_call(number: u32, external: External) -> [Event; 4] {
         device: external.device.unwrap_or(NO_DEVICE),
         device_name: external.device_name.clone(),
         heard: SPOKEN_LENGTH,
+        why: None,
     };
     let Verification { method, words, claims, .. } = external.verification.clone();
     let verified = Event::CallerVerified { method, words, claims };

@@ -3,11 +3,13 @@
 //! Everything here is synchronous; ops call it through `spawn_blocking`, except the index, which answers in microseconds.
 
 pub mod aside;
+pub mod bodies;
 pub mod calls;
 pub mod chain;
 pub mod compare;
 pub mod debts;
 pub mod disclosures;
+pub mod forwarded;
 pub mod index;
 pub mod instance;
 pub mod ledger;

@@ -356,7 +356,7 @@ impl World {
             let number = calls::next_number(pen.conn())?;
             let (key, volume, device) = (key.id, key.volume, key.device);
             let device_name = "HVC-LT-0421".into();
-            pen.append(Some(call), &Event::CallOpened { number, key, volume, device, device_name, heard: 8 })
+            pen.append(Some(call), &Event::CallOpened { number, key, volume, device, device_name, heard: 8, why: None })
         });
         if opened.is_err() {
             return;

@@ -7,9 +7,11 @@ pub mod call;
 pub mod debts;
 pub mod disclose;
 pub mod doctor;
+pub mod evidence;
 pub mod external;
 pub mod failure;
 pub mod find;
+pub mod forward;
 pub mod open_device;
 pub mod profiles;
 pub mod reconcile;
@@ -70,6 +72,8 @@ pub enum Request {
     WrongPerson(debts::WrongPerson),
     /// Compare the ledger with Entra's own record.
     Reconcile(reconcile::Request),
+    /// Write an evidence pack.
+    Evidence(super::evidence::Subject),
     /// Send what is held before the program ends.
     WrapUp,
     /// Text without secrets, to the clipboard.
@@ -94,6 +98,7 @@ impl Request {
             | Self::CloseCall(_)
             | Self::SettleDebt(_)
             | Self::WrongPerson(_)
+            | Self::Evidence(_)
             | Self::ConfirmName
             | Self::SendAway
             | Self::SignOut
@@ -130,6 +135,8 @@ pub enum Progress {
     Records(usize),
     /// The service asked us to wait; nothing was handed out.
     Waiting(Waiting),
+    /// The intent is on disk; the security team's collector has to take it before the key request leaves.
+    Forwarding,
     /// The intent is on disk; the key request leaves now.
     Recorded,
 }
@@ -169,6 +176,7 @@ pub enum Outcome {
     Calls(Vec<super::call::Call>),
     Debts(Vec<Debt>),
     Reconciled(reconcile::Answer),
+    Evidence(evidence::Written),
     WrappedUp,
     Copied,
     Browsed,
@@ -187,6 +195,8 @@ pub enum News {
     Watch(Watch),
     /// What runs behind the desk was asked to wait.
     Waiting(Waiting),
+    /// Rows wait for a collector, and have for a while.
+    RowsWait(forward::SinkState),
     /// The session ended; the next request will ask for a new sign-in.
     SignedOut,
 }

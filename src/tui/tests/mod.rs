@@ -3,6 +3,7 @@
 mod chaos;
 mod entra;
 mod golden_path;
+mod notices;
 mod screen;
 mod world;
 
