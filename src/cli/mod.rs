@@ -1,5 +1,6 @@
 //! The command line: one file a command. Each asks one op and prints its answer for a person, or as `--json`.
 
+mod audit;
 mod completions;
 mod config;
 mod console;
@@ -8,6 +9,7 @@ mod debts;
 mod demo;
 mod doctor;
 mod find;
+mod forward;
 mod keys;
 mod ledger;
 mod out;
@@ -98,8 +100,13 @@ enum Command {
     Rotate(rotate::Rotate),
     /// What is owed: list it, show how it came, act on it, follow it
     Debts(debts::Debts),
-    /// Print the ledger of this machine and check its chain
+    /// Print the ledger of this machine and check its chain; verify a copy, export rows
     Ledger(ledger::Ledger),
+    /// Hold the ledger against Entra's own record of key reads
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Send the ledger's rows to the security team's collectors, where the policy names some
+    Forward(forward::Forward),
     /// Check what a call depends on: what to fix, and who can
     ///
     /// Signs nobody in, reads no key and changes nothing that stays. The exit code is 0 where nothing is to be fixed, and 1 where something
@@ -141,6 +148,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Config(command)) => return command.run(&global.overrides()),
         // Before the settings are loaded: it also says what is wrong with them.
         Some(Command::Doctor(command)) => return block_on(command.run(&global.overrides())),
+        // Reads a file, and nothing else that may be wrong here.
+        Some(Command::Ledger(command)) if command.only_reads() => return command.read(&global.overrides()),
         _ => {}
     }
     #[cfg(feature = "simulation")]
@@ -149,11 +158,17 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let is_demo = false;
     let load = if is_demo { Settings::for_demo } else { Settings::load };
     let settings = load(&global.overrides()).map_err(misconfigured)?;
-    settings.paths.create().map_err(misconfigured)?;
     let filter = std::env::var("KEYDESK_LOG").ok();
+    // The console says on its own screen what keeps it from its files.
+    if command.is_some() || filter.is_some() {
+        settings.paths.create().map_err(misconfigured)?;
+    }
     let _log = logging::start(&settings.paths.log(), filter.as_deref()).map_err(misconfigured)?;
+    // The console and `forward` send what waits themselves.
+    let rest =
+        command.as_ref().is_some_and(|command| !matches!(command, Command::Forward(_))).then(|| settings.clone());
     block_on(async {
-        match command {
+        let result = match command {
             None => console::run(settings, &global.overrides()).await,
             #[cfg(feature = "simulation")]
             Some(Command::Demo(command)) => command.run(settings).await,
@@ -164,11 +179,17 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Reveal(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Debts(command)) => command.run(&settings, global.no_input).await,
-            Some(Command::Ledger(command)) => command.run(&settings),
+            Some(Command::Ledger(command)) => command.run(&settings).await,
+            Some(Command::Audit(command)) => command.run(&settings, global.no_input).await,
+            Some(Command::Forward(command)) => command.run(&settings).await,
             Some(Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man) => Ok(()),
             #[cfg(feature = "simulation")]
             Some(Command::Simulation(_)) => Ok(()),
+        };
+        if let Some(settings) = rest {
+            forward::rest(&settings).await;
         }
+        result
     })
 }
 

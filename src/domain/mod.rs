@@ -2,9 +2,11 @@
 
 pub mod age;
 pub mod attendance;
+pub mod audit;
 pub mod call;
 pub mod caller;
 pub mod capability;
+pub mod cell;
 pub mod connection;
 pub mod debt;
 pub mod device;
@@ -17,8 +19,10 @@ pub mod key;
 pub mod key_id;
 pub mod moment;
 pub mod note;
+pub mod outbox;
 pub mod policy;
 pub mod query;
+pub mod reconcile;
 pub mod recovery_password;
 pub mod technician;
 pub mod ticket;

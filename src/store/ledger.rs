@@ -1,29 +1,94 @@
 //! `ledger.db`: the only way to change it is to append an event, and its projections follow in the same transaction.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
+use tempfile::TempDir;
 
 use super::{
-    StoreError, TxError, chain,
-    chain::{Break, Head},
+    StoreError, TxError, aside, chain,
+    chain::{Break, Given, Head, Seen, Stored},
+    compare::{Projections, compare},
     projection,
+    reading::Reading,
     schema::{self, Care},
+    standing::{self, Standing},
 };
 use crate::domain::{
     call::CallId,
     event::{Event, Row, Stamp},
+    policy::Policy,
 };
 
 /// The ledger of this machine.
 #[derive(Debug)]
 pub struct Ledger {
     path: PathBuf,
-    conn: Mutex<Connection>,
+    /// The policy in force: its fingerprint and its lines.
+    policy: Option<(String, BTreeMap<String, String>)>,
+    open: Mutex<Open>,
+    /// Where what is read was copied to, after the connection so that it is closed first.
+    _copy: Option<TempDir>,
+}
+
+/// The connection, and what it was opened on.
+#[derive(Debug)]
+struct Open {
+    conn: Connection,
+    /// `None` where it is only read.
+    standing: Option<Standing>,
+}
+
+impl Open {
+    fn at(path: &Path) -> Result<Self, StoreError> {
+        if aside::is_waiting(path) {
+            let detail = "setting it aside was cut short; `keydesk ledger set-aside` finishes it".into();
+            return Err(StoreError::Damaged { path: path.into(), detail });
+        }
+        // Noted before it is looked for: another desk may write meanwhile.
+        let noted = standing::noted(path);
+        let conn = schema::open(path, Care::Durable)?;
+        standing::must_hold(&conn, path, noted.as_ref())?;
+        Ok(Self { conn, standing: Some(Standing::of(path)) })
+    }
+
+    fn must_stand(&self, path: &Path) -> Result<(), StoreError> {
+        match &self.standing {
+            Some(standing) if !standing.holds() => Err(StoreError::Gone(path.into())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets go of a file that was taken away. What stands at its path now is opened for the next write; nothing is made where nothing is.
+    fn open_again(&mut self, path: &Path) {
+        self.leave_alone();
+        if path.exists() {
+            match Self::at(path) {
+                Ok(open) => *self = open,
+                Err(error) => tracing::warn!(%error, "what stands in the ledger's place cannot be opened"),
+            }
+        }
+    }
+
+    /// At its end a connection deletes the write-ahead log by name: here that would be the log of another file.
+    fn leave_alone(&self) {
+        if let Err(error) = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            tracing::warn!(%error, "the log's name is not left alone");
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.standing.as_ref().is_some_and(|standing| !standing.holds()) {
+            self.leave_alone();
+        }
+    }
 }
 
 /// One write: appends rows and reads what they made of the projections, all in one immediate transaction.
@@ -32,12 +97,23 @@ pub struct Pen<'a> {
     conn: &'a Connection,
     at: Timestamp,
     stamp: &'a Stamp,
+    policy: Option<&'a (String, BTreeMap<String, String>)>,
+    /// Whether the rows say what the policy's fingerprint stands for.
+    explained: bool,
 }
 
 impl Ledger {
     /// Opens or makes the file.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { path: path.into(), conn: Mutex::new(schema::open(path, Care::Durable)?) })
+        let open = Open::at(path)?;
+        Ok(Self { path: path.into(), policy: None, _copy: None, open: Mutex::new(open) })
+    }
+
+    /// The same, knowing the policy in force: what its fingerprint stands for is recorded before the first row that bears it.
+    #[must_use]
+    pub fn knowing(mut self, policy: &Policy) -> Self {
+        self.policy = Some((policy.digest(), policy.lines()));
+        self
     }
 
     /// Looks into a ledger of another desk, without changing it; `None` where there is none.
@@ -45,9 +121,24 @@ impl Ledger {
         if !path.exists() {
             return Ok(None);
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let conn = Connection::open_with_flags(path, flags).map_err(|e| TxError::Sql(e).at(path))?;
-        Ok(Some(Self { path: path.into(), conn: Mutex::new(conn) }))
+        let reading = Reading::of_a_desk(path)?;
+        Ok(Some(Self::of(path, reading)))
+    }
+
+    /// Reads a file that lies anywhere, as it is: nothing beside it is made, and its folder may be read-only.
+    pub fn open_copy(path: &Path) -> Result<Self, StoreError> {
+        let reading = Reading::of_a_copy(path)?;
+        Ok(Self::of(path, reading))
+    }
+
+    fn of(path: &Path, reading: Reading) -> Self {
+        let open = Open { conn: reading.conn, standing: None };
+        Self { path: path.into(), policy: None, _copy: reading.copy, open: Mutex::new(open) }
+    }
+
+    /// The end of the chain as the last write on this machine noted it, where there is a note.
+    pub fn noted(path: &Path) -> Option<Head> {
+        standing::noted(path)
     }
 
     /// Runs `write` in one `BEGIN IMMEDIATE`; on any error nothing of it stands.
@@ -57,19 +148,33 @@ impl Ledger {
         stamp: &Stamp,
         write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError>,
     ) -> Result<T, StoreError> {
-        let mut conn = self.conn();
-        let run = || -> Result<T, TxError> {
-            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = write(&mut Pen { conn: &tx, at, stamp })?;
-            tx.commit()?;
-            Ok(value)
+        let mut open = self.hold();
+        let sql = |e: TxError| e.at(&self.path);
+        let run = |open: &mut Open| -> Result<(T, Head), StoreError> {
+            open.must_stand(&self.path)?;
+            let tx = begin(&mut open.conn).map_err(sql)?;
+            let mut pen = Pen { conn: &tx, at, stamp, policy: self.policy.as_ref(), explained: false };
+            let value = write(&mut pen).map_err(sql)?;
+            let head = chain::head(&tx).map_err(sql)?;
+            // Once more, as late as can be: a row in a file that is gone would be no record.
+            if open.standing.as_ref().is_some_and(|standing| !standing.holds()) {
+                return Err(StoreError::Gone(self.path.clone()));
+            }
+            tx.commit().map_err(|e| sql(e.into()))?;
+            Ok((value, head))
         };
-        run().map_err(|e| e.at(&self.path))
+        let written = run(&mut open);
+        if matches!(written, Err(StoreError::Gone(_))) {
+            open.open_again(&self.path);
+        }
+        let (value, head) = written?;
+        standing::note(&self.path, &head);
+        Ok(value)
     }
 
     /// Reads the projections.
     pub fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, TxError>) -> Result<T, StoreError> {
-        read(&self.conn()).map_err(|e| e.at(&self.path))
+        read(&self.hold().conn).map_err(|e| e.at(&self.path))
     }
 
     /// The end of the chain.
@@ -87,16 +192,34 @@ impl Ledger {
         self.read(|conn| chain::walk(conn, from, each))
     }
 
+    /// Hands `each` every row from `from` on as it is stored, also one of a newer version, until it answers `false`.
+    pub fn stored(&self, from: u64, each: impl FnMut(&Stored) -> bool) -> Result<(), StoreError> {
+        self.read(|conn| chain::stored(conn, from, each))
+    }
+
     /// Walks the whole chain.
     pub fn verify(&self) -> Result<Result<Head, Break>, StoreError> {
-        self.read(chain::verify)
+        self.read(|conn| Ok(chain::verify(conn, None)?.map(|seen| seen.head)))
+    }
+
+    /// Walks the whole chain, looks for `given` in it, and holds the projections against the rows: all of one moment.
+    pub fn examine(&self, given: Option<&Given>) -> Result<(Result<Seen, Break>, Projections), StoreError> {
+        self.read(|conn| {
+            let moment = conn.unchecked_transaction()?;
+            Ok((chain::verify(&moment, given)?, compare(&moment)?))
+        })
+    }
+
+    /// What is wrong where rows that were written on this machine, up to `noted`, are not in the file.
+    pub fn lost(&self, noted: &Head) -> Result<Option<Break>, StoreError> {
+        self.read(|conn| standing::lost(conn, noted))
     }
 
     /// Throws the projections away and makes them again from the rows.
     pub fn rebuild(&self) -> Result<(), StoreError> {
-        let mut conn = self.conn();
+        let mut open = self.hold();
         let mut run = || -> Result<(), TxError> {
-            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let tx = begin(&mut open.conn)?;
             projection::clear(&tx)?;
             refill(&tx)?;
             tx.commit()?;
@@ -105,17 +228,26 @@ impl Ledger {
         run().map_err(|e| e.at(&self.path))
     }
 
-    fn conn(&self) -> MutexGuard<'_, Connection> {
+    fn hold(&self) -> MutexGuard<'_, Open> {
         // A panic in a transaction rolled it back: the connection is sound.
-        self.conn.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn begin(conn: &mut Connection) -> Result<Transaction<'_>, TxError> {
+    Ok(conn.transaction_with_behavior(TransactionBehavior::Immediate)?)
 }
 
 /// Fills empty projections from the rows.
 pub(super) fn refill(conn: &Connection) -> Result<(), TxError> {
+    refill_from(conn, conn)
+}
+
+/// Fills the empty projections of `into` from the rows of `from`.
+pub(super) fn refill_from(from: &Connection, into: &Connection) -> Result<(), TxError> {
     let mut filled = Ok(());
-    chain::walk(conn, 1, |row| {
-        filled = projection::apply(conn, row.at, &row.stamp, row.call, &row.event);
+    chain::walk(from, 1, |row| {
+        filled = projection::apply(into, row.at, &row.stamp, row.call, &row.event);
         filled.is_ok()
     })?;
     filled
@@ -124,9 +256,30 @@ pub(super) fn refill(conn: &Connection) -> Result<(), TxError> {
 impl Pen<'_> {
     /// Appends one event and applies it. Returns its sequence number.
     pub fn append(&mut self, call: Option<CallId>, event: &Event) -> Result<u64, TxError> {
+        self.explain_policy()?;
+        self.append_only(call, event)
+    }
+
+    fn append_only(&self, call: Option<CallId>, event: &Event) -> Result<u64, TxError> {
         let seq = chain::append(self.conn, self.at, self.stamp, call, event)?;
         projection::apply(self.conn, self.at, self.stamp, call, event)?;
         Ok(seq)
+    }
+
+    /// Before the first row that bears a policy's fingerprint: what it stands for.
+    fn explain_policy(&mut self) -> Result<(), TxError> {
+        let Some((digest, lines)) = self.policy.filter(|(digest, _)| !self.explained && *digest == self.stamp.policy)
+        else {
+            return Ok(());
+        };
+        self.explained = true;
+        let known: bool =
+            self.conn
+                .query_row("SELECT EXISTS (SELECT 1 FROM policies WHERE digest = ?1)", [digest], |row| row.get(0))?;
+        if !known {
+            self.append_only(None, &Event::PolicyInForce { digest: digest.clone(), lines: lines.clone() })?;
+        }
+        Ok(())
     }
 
     /// The projections, as this transaction sees them.

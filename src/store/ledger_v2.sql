@@ -105,6 +105,20 @@ CREATE INDEX entra_records_by_disclosure ON entra_records (disclosure);
 -- Which policies were in force: their lines stand in the row that names the digest first.
 CREATE TABLE policies (digest TEXT PRIMARY KEY) STRICT;
 
+-- Who sat at this desk: one row a person and tenant. `turn` and `there_turn` count up, so that the greatest is the last.
+CREATE TABLE seats (
+    tenant     TEXT NOT NULL,
+    technician TEXT NOT NULL,
+    -- As Entra named them when they last signed in or out here; null before.
+    person     TEXT,
+    signed_out INTEGER,
+    turn       INTEGER,
+    -- When they last proved to be at the desk.
+    there      TEXT,
+    there_turn INTEGER,
+    PRIMARY KEY (tenant, technician)
+) STRICT;
+
 -- Not folded from the ledger, and never emptied with the projections: what processes agree on, and how far the rows have travelled.
 
 -- Held by one process at a time; void when its instance is dead or `until` has passed. "watch" is held by whoever follows what is owed,
@@ -128,11 +142,14 @@ CREATE TABLE looks (
     failed   INTEGER NOT NULL
 ) STRICT;
 
--- The last row each sink has taken: the ledger itself is the outbox, in order.
+-- The last row each sink has taken: the ledger itself is the outbox, in order. One process at a time sends to a sink; its turn is void when
+-- its instance is dead or `until` has passed.
 CREATE TABLE forwarded (
     sink     TEXT PRIMARY KEY,
     seq      INTEGER NOT NULL,
-    at       TEXT NOT NULL,
+    at       TEXT,
     failures INTEGER NOT NULL,
-    error    TEXT
+    error    TEXT,
+    instance TEXT,
+    until    TEXT
 ) STRICT;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{TxError, debts, disclosures};
+use super::{TxError, debts, disclosures, seats};
 use crate::domain::{
     call::{CallId, CallState, DisclosureId, Verification},
     debt::RotationId,
@@ -12,12 +12,15 @@ use crate::domain::{
     key::Volume,
 };
 
+/// The tables that are folded from the rows; each is compared by its first column's order.
+pub(super) const TABLES: [&str; 7] =
+    ["calls", "debts", "rotations", "disclosures", "entra_records", "policies", "seats"];
+
 /// Empties every projection.
 pub(super) fn clear(conn: &Connection) -> Result<(), TxError> {
-    conn.execute_batch(
-        "DELETE FROM calls; DELETE FROM debts; DELETE FROM rotations; DELETE FROM disclosures; DELETE FROM entra_records;
-         DELETE FROM policies;",
-    )?;
+    for table in TABLES {
+        conn.execute(&format!("DELETE FROM {table}"), [])?;
+    }
     Ok(())
 }
 
@@ -32,7 +35,13 @@ pub(super) fn apply(
 ) -> Result<(), TxError> {
     let of_call = || call.ok_or_else(|| TxError::Row("an event of a call names none".into()));
     match event {
-        Event::SignedIn { .. } | Event::SignedOut | Event::Stage { .. } | Event::Exported { .. } => Ok(()),
+        Event::Stage { .. } | Event::Exported { .. } | Event::SetAside { .. } => Ok(()),
+        Event::DebtCarried(carried) => debts::carry(conn, stamp, carried),
+        Event::SignedIn { there } => {
+            seats::taken(conn, stamp, false)?;
+            if *there { seats::was_there(conn, at, stamp) } else { Ok(()) }
+        }
+        Event::SignedOut => seats::taken(conn, stamp, true),
         Event::PolicyInForce { digest, .. } => {
             conn.execute("INSERT OR IGNORE INTO policies (digest) VALUES (?1)", [digest])?;
             Ok(())
@@ -173,6 +182,7 @@ pub(super) fn apply(
 }
 
 fn intended(conn: &Connection, at: Timestamp, stamp: &Stamp, call: CallId, intent: &Intent) -> Result<(), TxError> {
+    seats::was_there(conn, at, stamp)?;
     disclosures::insert(conn, at, stamp, call, intent)?;
     let new = debts::NewDebt {
         id: intent.debt,

@@ -36,6 +36,7 @@ pub enum Place {
     Calls,
     Permissions,
     Profiles,
+    Audit,
     Help,
     Runbook,
     Stop,
@@ -76,6 +77,8 @@ pub enum Action {
     LookAgain,
     Permissions,
     Profiles,
+    /// What Entra recorded.
+    Audit,
     Runbook,
     Quit,
     Verified,
@@ -93,6 +96,10 @@ pub enum Action {
     OtherWay,
     /// Consent to everything at once.
     AskForEverything,
+    /// Consent to reading Entra's log.
+    AskForAudit,
+    /// One's own reads, or everyone's.
+    Whose,
     SignOut,
     TryAgain,
     Hold,

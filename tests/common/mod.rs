@@ -2,6 +2,12 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 #[cfg(unix)]
+pub mod crowd;
+#[cfg(target_os = "linux")]
+pub mod machine;
+#[cfg(unix)]
+pub mod outside;
+#[cfg(unix)]
 pub mod pty;
 
 use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
@@ -49,6 +55,13 @@ pub async fn tenant() -> Running {
     let options =
         Options { scenario: Source::Small, speed: 400.0, auto_approve: Some(Duration::ZERO), ..Options::default() };
     simulation::start(options).await.unwrap()
+}
+
+/// The small scenario, in which the technician may read Entra's log.
+pub fn with_audit_role(scenario: &str) -> String {
+    let without = "roles = [\"Helpdesk Administrator\"]\nintune_roles";
+    assert!(scenario.contains(without));
+    scenario.replacen(without, "roles = [\"Helpdesk Administrator\", \"Reports Reader\"]\nintune_roles", 1)
 }
 
 /// A tenant served from a thread of its own, for tests that block.
@@ -224,4 +237,11 @@ pub fn device_of(desk: &Desk, prefix: &str) -> DeviceId {
 
 pub fn key_id(desk: &Desk, prefix: &str) -> KeyId {
     key(desk, prefix).key.id
+}
+
+/// Keeps figures where `.ci/run` prints them from.
+pub fn figures(name: &str, figures: &serde_json::Value) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/figures");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{name}.json")), format!("{figures}\n")).unwrap();
 }

@@ -1,12 +1,12 @@
 //! The table of the policy's lines. Each is declared here once, with the rule that says how it is read, what a user may do to it and how it
 //! is shown. The files, their merging, `keydesk config policy`, the digest and the tests all walk this table.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use toml::Value;
 
 use super::{
-    Pins, Policy,
+    Forwarding, Pins, Policy,
     rules::{Among, AtLeast, AtMost, Demand, Example, Fixed, Pattern, Pause, Pinned, Prefix, Rule},
 };
 use crate::domain::{digest::fingerprint, ticket::TicketRule};
@@ -69,6 +69,11 @@ lines! {
     closes { "proof.closes" by AtLeast }
     ways { "sign_in.ways" by Among }
     pins { "pins.tenants" in tenants by Pinned, "pins.authorities" in authorities by Pinned, "pins.graphs" in graphs by Pinned }
+    forward {
+        "forward.when" in when by AtLeast, "forward.webhook" in webhook by Fixed, "forward.token_env" in token_env by Fixed,
+        "forward.secret_env" in secret_env by Fixed, "forward.syslog" in syslog by Fixed, "forward.syslog_ca" in syslog_ca by Fixed,
+        "forward.facility" in facility by Fixed
+    }
     reasons { "reason" by Among }
     methods { "verification" by Among }
 }
@@ -133,6 +138,11 @@ impl Policy {
         fingerprint(lines.concat())
     }
 
+    /// Every line as a file would write it: what the fingerprint stands for.
+    pub fn lines(&self) -> BTreeMap<String, String> {
+        LINES.iter().map(|line| (line.name.to_owned(), line.show(self).to_string())).collect()
+    }
+
     /// Nothing is allowed yet; every line is set before a policy leaves this file.
     pub(super) fn blank() -> Self {
         Self {
@@ -157,6 +167,7 @@ impl Policy {
             pins: Pins::default(),
             ways: Vec::new(),
             closes: super::Proof::Confirmed,
+            forward: Forwarding::default(),
         }
     }
 }

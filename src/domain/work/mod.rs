@@ -9,8 +9,10 @@ pub mod disclose;
 pub mod doctor;
 pub mod failure;
 pub mod find;
+pub mod forward;
 pub mod open_device;
 pub mod profiles;
+pub mod reconcile;
 pub mod sign_in;
 pub mod sync_index;
 
@@ -69,6 +71,8 @@ pub enum Request {
     WrongPerson(debts::WrongPerson),
     /// Every step of a debt, from the ledger.
     History(DebtId),
+    /// Compare the ledger with Entra's own record.
+    Reconcile(reconcile::Request),
     /// Send what is held before the program ends.
     WrapUp,
     /// Text without secrets, to the clipboard.
@@ -110,6 +114,7 @@ impl Request {
             | Self::Calls
             | Self::Debts
             | Self::History(_)
+            | Self::Reconcile(_)
             | Self::Copy(_)
             | Self::Browse(_)
             | Self::NextCaller => false,
@@ -125,8 +130,12 @@ pub enum Progress {
     /// The page on which to sign in.
     BrowserPage(sign_in::BrowserPage),
     Listing(sync_index::Listing),
+    /// So many records of Entra's log have come.
+    Records(usize),
     /// The service asked us to wait; nothing was handed out.
     Waiting(Waiting),
+    /// The intent is on disk; the security team's collector has to take it before the key request leaves.
+    Forwarding,
     /// The intent is on disk; the key request leaves now.
     Recorded,
 }
@@ -166,6 +175,7 @@ pub enum Outcome {
     Calls(Vec<super::call::Call>),
     Debts(Vec<Debt>),
     History(Vec<Step>),
+    Reconciled(reconcile::Answer),
     WrappedUp,
     Copied,
     Browsed,
@@ -184,6 +194,8 @@ pub enum News {
     Watch(Watch),
     /// What runs behind the desk was asked to wait.
     Waiting(Waiting),
+    /// Rows wait for a collector, and have for a while.
+    RowsWait(forward::SinkState),
     /// The session ended; the next request will ask for a new sign-in.
     SignedOut,
 }

@@ -1,7 +1,9 @@
 //! Keys in, effects and screens out: the desk with a small tenant behind it that answers at once, unless a test holds an answer back.
 
 mod chaos;
+mod entra;
 mod golden_path;
+mod notices;
 mod screen;
 mod world;
 
@@ -12,6 +14,7 @@ use crossterm::event::KeyCode;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use ratatui::{Terminal, backend::TestBackend};
 
+pub use entra::reconciled;
 pub(crate) use screen::{assert_screen, picture};
 pub use world::{World, debt, failure, policy};
 
@@ -68,6 +71,14 @@ impl Desk {
         let world = World::new(now.wall);
         let model = Model::new(setup).unwrap();
         Self { model, world, now, effects: Vec::new(), open: Vec::new(), held: Vec::new() }
+    }
+
+    /// No desk could be opened.
+    pub fn stopped(failure: Failure) -> Self {
+        let mut desk = Self::fresh(false, 80, 24);
+        desk.model = Model::stopped(desk.model.setup.clone(), failure).unwrap();
+        desk.hold(|_| true);
+        desk
     }
 
     pub fn start(&mut self) -> &mut Self {

@@ -15,7 +15,7 @@ use crate::domain::{
     key::{Key, Place, Volume},
     key_id::KeyId,
     note::{Note, NoteFacts},
-    policy::{Allowance, Method, Pins, Policy, Proof, Reason},
+    policy::{Allowance, Forwarding, Method, Pins, Policy, Proof, Reason},
     query::Query,
     recovery_password::RecoveryPassword,
     technician::{Technician, Tenant, UserId},
@@ -29,6 +29,7 @@ use crate::domain::{
         find::{DeviceMatch, Found, KeyMatch},
         open_device::{Card, Duplicate},
         profiles::ProfileState,
+        reconcile::Answer,
         sign_in::{AnotherName, Redeemed, SignedIn, SignedOut, Way},
         sync_index::Listing,
     },
@@ -75,6 +76,7 @@ pub fn policy() -> Policy {
         pins: Pins::default(),
         ways: vec![Way::DeviceCode, Way::Browser],
         closes: Proof::NewKeySeen,
+        forward: Forwarding::default(),
     }
 }
 
@@ -153,6 +155,7 @@ pub fn card(now: Timestamp) -> Card {
         keys,
         duplicates: vec![Duplicate { device: stale, keys: Some(3) }, Duplicate { device: registered, keys: Some(0) }],
         verdict: Some(verdict),
+        refusals: Vec::new(),
         earlier: vec![Earlier {
             at: "2026-10-25T09:00:00Z".parse().unwrap(),
             key: KeyId(Uuid::from_u128(7)),
@@ -202,6 +205,7 @@ pub struct World {
     /// What nobody has consented to yet.
     pub lacking: Vec<Feature>,
     pub profiles: Vec<ProfileState>,
+    pub reconciled: Result<Answer, Failure>,
     call: Option<Call>,
 }
 
@@ -248,6 +252,7 @@ impl World {
             }),
             lacking: Vec::new(),
             profiles: Vec::new(),
+            reconciled: Ok(super::reconciled(now)),
             call: None,
         }
     }
@@ -334,6 +339,7 @@ impl World {
             }
             Request::Debts | Request::SettleDebt(_) => Outcome::Debts(self.debts.clone()),
             Request::History(_) => Outcome::History(self.history.clone()),
+            Request::Reconcile(_) => Outcome::Reconciled(self.reconciled.clone()?),
             Request::WrapUp => Outcome::WrappedUp,
             Request::Copy(_) => Outcome::Copied,
             Request::Browse(_) => Outcome::Browsed,

@@ -3,16 +3,18 @@
 use super::super::{
     call_desk::CallDesk,
     model::Model,
-    screens::{Page, Stop, debts, find, profiles, quit, read, sign_in, stage},
+    screens::{Page, Stop, audit, debts, find, profiles, quit, read, sign_in, stage},
     theme::Role,
 };
 use crate::domain::{
+    age,
     call::Call,
     debt::Debt,
     foreign::printable,
     work::{
         AskId, Failure, Kind, News, Outcome, Progress, Request,
         call::{CaughtUp, Closed, Note},
+        forward::SinkState,
         open_device::{Card, Request as OpenDevice},
     },
 };
@@ -37,10 +39,12 @@ pub fn progress(model: &mut Model, ask: AskId, progress: Progress) {
             }
             model.listing = listing;
         }
+        Progress::Records(records) => audit::records_came(model, records),
         Progress::Waiting(waiting) => {
             model.waits.begin(ask, waiting, model.now);
             read::waiting(model, ask, waiting);
         }
+        Progress::Forwarding => read::forwarding(model),
         Progress::Recorded => read::recorded(model),
     }
 }
@@ -75,6 +79,7 @@ fn reach(model: &mut Model, request: &Request, failure: Option<&Failure>) {
             | Request::LookUp(_)
             | Request::OpenDevice(_)
             | Request::Disclose(_)
+            | Request::Reconcile(_)
     );
     match failure.map(|failure| failure.kind) {
         Some(Kind::Unreachable) => model.offline = model.offline.or(Some(model.now.wall)),
@@ -140,6 +145,7 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
                 page.history(debt, steps);
             }
         }
+        (Request::Reconcile(asked), Outcome::Reconciled(answer)) => audit::answered(model, &asked, answer),
         (_, Outcome::WrappedUp) => quit::wrapped_up(model, Ok(())),
         (_, Outcome::Copied) => model.toast(Role::Ok, "√ Copied."),
         (_, Outcome::Browsed) => model.toast(Role::Text, "The page is open in your browser."),
@@ -155,7 +161,8 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
             | Outcome::LookedUp(_)
             | Outcome::Device(_)
             | Outcome::Redeemed(_)
-            | Outcome::History(_),
+            | Outcome::History(_)
+            | Outcome::Reconciled(_),
         ) => {}
     }
 }
@@ -274,6 +281,7 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             model.toast(Role::Warn, format!("× Not recorded: {}", printable(&failure.happened)));
             return;
         }
+        (Request::Reconcile(_), Kind::SignIn) => return audit::lacks(model),
         (_, Kind::Locked) => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
@@ -286,7 +294,7 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             }
             return sign_in::renew(model, request);
         }
-        (_, Kind::Record) if request.must_finish() => {
+        (_, Kind::Record) if request.must_finish() || request == Request::CatchUp => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
             }
@@ -331,6 +339,7 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
             Some(Page::Calls(page)) => page.failed(failure),
             _ => model.toast(Role::Warn, format!("× {failure}")),
         },
+        Request::Reconcile(_) => audit::failed(model, failure),
         Request::NextCaller => model.incoming = None,
         // The lights say it.
         Request::Redeem(_) => {}
@@ -373,6 +382,17 @@ pub fn news(model: &mut Model, news: News) {
         News::Lights(lights) => model.lights = lights,
         News::Watch(watch) => model.watch = watch,
         News::Waiting(waiting) => model.waits.begin_behind(waiting, model.now),
+        News::RowsWait(state) => rows_wait(model, &state),
         News::SignedOut => model.session.signed_out(),
     }
+}
+
+/// Said once: a call is disturbed by it only where the policy lets no key be read before.
+fn rows_wait(model: &mut Model, state: &SinkState) {
+    let since =
+        state.waiting.since.map_or_else(String::new, |at| format!(" since {}", age::clock(at, &model.setup.zone)));
+    let rows = age::count(usize::try_from(state.waiting.rows).unwrap_or(usize::MAX), "row");
+    let policy = &model.setup.policy.forward;
+    let means = if policy.comes_before_key() { "no key before they are taken" } else { "calls go on" };
+    model.toast(Role::Warn, format!("! The security team lacks {rows}{since}; {means}."));
 }
