@@ -8,6 +8,7 @@ mod debts;
 #[cfg(feature = "simulation")]
 mod demo;
 mod doctor;
+mod evidence;
 mod find;
 mod forward;
 mod keys;
@@ -100,13 +101,18 @@ enum Command {
     Rotate(rotate::Rotate),
     /// What is owed: list it, show how it came, act on it, follow it
     Debts(debts::Debts),
-    /// Print the ledger of this machine and check its chain; verify a copy, export rows
+    /// Print the ledger of this machine, check its chain, export it
     Ledger(ledger::Ledger),
     /// Hold the ledger against Entra's own record of key reads
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Send the ledger's rows to the security team's collectors, where the policy names some
     Forward(forward::Forward),
+    /// Write an evidence pack: who read which key, when and why, and that it was replaced
+    ///
+    /// One zip with a page for a person, the same as JSON, and a script that checks it; no digit of a key is in it. Works signed out
+    /// and offline. The making is recorded in the ledger. docs/evidence.md says what is in it and what it proves.
+    Evidence(evidence::Evidence),
     /// Check what a call depends on: what to fix, and who can
     ///
     /// Signs nobody in, reads no key and changes nothing that stays. The exit code is 0 where nothing is to be fixed, and 1 where something
@@ -169,9 +175,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         command.as_ref().is_some_and(|command| !matches!(command, Command::Forward(_))).then(|| settings.clone());
     block_on(async {
         let result = match command {
-            None => console::run(settings, &global.overrides()).await,
+            None => Box::pin(console::run(settings, &global.overrides())).await,
             #[cfg(feature = "simulation")]
-            Some(Command::Demo(command)) => command.run(settings).await,
+            Some(Command::Demo(command)) => Box::pin(command.run(settings)).await,
             Some(Command::SignIn(command)) => command.run(&settings, global.no_input).await,
             Some(Command::SignOut(command)) => command.run(&settings).await,
             Some(Command::Find(command)) => command.run(&settings, global.no_input).await,
@@ -182,6 +188,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Ledger(command)) => command.run(&settings).await,
             Some(Command::Audit(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Forward(command)) => command.run(&settings).await,
+            Some(Command::Evidence(command)) => command.run(&settings).await,
             Some(Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man) => Ok(()),
             #[cfg(feature = "simulation")]
             Some(Command::Simulation(_)) => Ok(()),

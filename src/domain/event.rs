@@ -17,6 +17,7 @@ use super::{
     policy::Proof,
     technician::Technician,
     ticket::Ticket,
+    verdict::Why,
 };
 
 /// Who and where: stands in every row.
@@ -43,6 +44,9 @@ pub enum Event {
         /// Whether it proves that they were at the desk: by credentials, or by a prompt at a desk that had not locked.
         #[serde(default)]
         there: bool,
+        /// Template ids of their Entra directory roles, where the id token says them (`wids`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        roles: Option<Vec<Uuid>>,
     },
     /// The session is removed from this machine, and the index with it.
     SignedOut,
@@ -58,6 +62,9 @@ pub enum Event {
         device: DeviceId,
         device_name: Foreign,
         heard: usize,
+        /// Why this device, as the card said. Absent where nobody judged it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Why>,
     },
     CallerVerified {
         method: String,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::browser;
 use crate::{
+    config::paths::create_private,
     desk::Desk,
     domain::{
         policy::Policy,
         work::{Failure, Kind, Outcome, Request},
     },
-    ops::{self, Asking, calls::Caller, sign_in::Arrival},
+    ops::{self, Asking, calls::Caller, evidence::Place, sign_in::Arrival},
 };
 
 pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking) -> Result<Outcome, Failure> {
@@ -50,8 +51,14 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
         Request::Debts => ops::debts::list(desk).await.map(Outcome::Debts),
         Request::SettleDebt(request) => ops::debts::settle(desk, request).await.map(Outcome::Debts),
         Request::WrongPerson(request) => ops::debts::wrong_person(desk, request).await.map(Outcome::Debts),
-        Request::History(debt) => ops::history::timeline(desk, debt).await.map(Outcome::History),
         Request::Reconcile(request) => ops::reconcile::reconcile(desk, &request, asking).await.map(Outcome::Reconciled),
+        Request::Evidence(subject) => {
+            // For this account alone, like the ledger beside it.
+            let folder = desk.paths.evidence();
+            create_private(&folder)?;
+            ops::evidence::make(desk, subject, Place::Folder(folder)).await.map(Outcome::Evidence)
+        }
+        Request::History(debt) => ops::history::timeline(desk, debt).await.map(Outcome::History),
         Request::WrapUp => ops::rotate::send_held(desk).await.map(|()| Outcome::WrappedUp),
         Request::Copy(text) => copy(desk, text).await.map(|()| Outcome::Copied),
         Request::Browse(address) => browser::open(address).await.map(|()| Outcome::Browsed),

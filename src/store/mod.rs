@@ -3,6 +3,7 @@
 //! Everything here is synchronous; ops call it through `spawn_blocking`, except the index, which answers in microseconds.
 
 pub mod aside;
+pub mod bodies;
 pub mod calls;
 pub mod chain;
 pub mod compare;

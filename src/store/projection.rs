@@ -37,7 +37,7 @@ pub(super) fn apply(
     match event {
         Event::Stage { .. } | Event::Exported { .. } | Event::SetAside { .. } => Ok(()),
         Event::DebtCarried(carried) => debts::carry(conn, stamp, carried),
-        Event::SignedIn { there } => {
+        Event::SignedIn { there, .. } => {
             seats::taken(conn, stamp, false)?;
             if *there { seats::was_there(conn, at, stamp) } else { Ok(()) }
         }
@@ -46,7 +46,7 @@ pub(super) fn apply(
             conn.execute("INSERT OR IGNORE INTO policies (digest) VALUES (?1)", [digest])?;
             Ok(())
         }
-        Event::CallOpened { number, key, volume, device, device_name, heard } => {
+        Event::CallOpened { number, key, volume, device, device_name, heard, .. } => {
             conn.execute(
                 "INSERT INTO calls (id, number, instance, state, opened, key, volume, device, device_name, heard)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",

@@ -104,6 +104,7 @@ pub enum Action {
     TryAgain,
     Hold,
     Waive,
+    Evidence,
     Confirm,
 }
 

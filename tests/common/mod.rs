@@ -170,7 +170,14 @@ pub fn key(desk: &Desk, prefix: &str) -> find::KeyMatch {
 pub async fn verified_call(desk: &Desk, prefix: &str) -> Call {
     let found = key(desk, prefix);
     let device_name = found.device.map(|device| device.name).unwrap_or_default();
-    let open = Open { key: found.key.id, volume: found.key.volume, device: found.key.device, device_name, heard: 8 };
+    let open = Open {
+        key: found.key.id,
+        volume: found.key.volume,
+        device: found.key.device,
+        device_name,
+        heard: 8,
+        why: None,
+    };
     let call = ops::calls::open(desk, open).await.unwrap();
     let claims = vec![Claim { fact: Fact::Name, compared: Compared::Match }];
     let verify = Verify { call: call.id, method: Some("called-back".into()), claims, known: Knowledge::Facts };

@@ -7,6 +7,7 @@ pub mod call;
 pub mod debts;
 pub mod disclose;
 pub mod doctor;
+pub mod evidence;
 pub mod failure;
 pub mod find;
 pub mod forward;
@@ -69,10 +70,12 @@ pub enum Request {
     SettleDebt(debts::Settle),
     /// The digits on the stage were read to the wrong person.
     WrongPerson(debts::WrongPerson),
-    /// Every step of a debt, from the ledger.
-    History(DebtId),
     /// Compare the ledger with Entra's own record.
     Reconcile(reconcile::Request),
+    /// Write an evidence pack.
+    Evidence(super::evidence::Subject),
+    /// Every step of a debt, from the ledger.
+    History(DebtId),
     /// Send what is held before the program ends.
     WrapUp,
     /// Text without secrets, to the clipboard.
@@ -97,6 +100,7 @@ impl Request {
             | Self::CloseCall(_)
             | Self::SettleDebt(_)
             | Self::WrongPerson(_)
+            | Self::Evidence(_)
             | Self::ConfirmName
             | Self::SendAway
             | Self::SignOut
@@ -113,8 +117,8 @@ impl Request {
             | Self::CallNote(_)
             | Self::Calls
             | Self::Debts
-            | Self::History(_)
             | Self::Reconcile(_)
+            | Self::History(_)
             | Self::Copy(_)
             | Self::Browse(_)
             | Self::NextCaller => false,
@@ -174,8 +178,9 @@ pub enum Outcome {
     Closed(call::Closed),
     Calls(Vec<super::call::Call>),
     Debts(Vec<Debt>),
-    History(Vec<Step>),
     Reconciled(reconcile::Answer),
+    Evidence(evidence::Written),
+    History(Vec<Step>),
     WrappedUp,
     Copied,
     Browsed,

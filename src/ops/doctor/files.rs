@@ -131,7 +131,7 @@ fn whole(ledger: &Ledger) -> Finding {
 fn tried(ledger: &Ledger) -> Result<(), StoreError> {
     const TAKEN_BACK: &str = "taken back";
     let written = ledger.write(Timestamp::now(), &nobody(), |pen| {
-        pen.append(None, &Event::SignedIn { there: false })?;
+        pen.append(None, &Event::SignedIn { there: false, roles: None })?;
         Err::<(), _>(TxError::Conflict(TAKEN_BACK.into()))
     });
     match written {

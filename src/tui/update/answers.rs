@@ -3,7 +3,7 @@
 use super::super::{
     call_desk::CallDesk,
     model::Model,
-    screens::{Page, Stop, audit, debts, find, profiles, quit, read, sign_in, stage},
+    screens::{Page, Stop, audit, debts, evidence, find, profiles, quit, read, sign_in, stage},
     theme::Role,
 };
 use crate::domain::{
@@ -140,12 +140,13 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
             debts::renewed(model);
             quit::debts_known(model);
         }
+        (Request::Reconcile(asked), Outcome::Reconciled(answer)) => audit::answered(model, &asked, answer),
+        (_, Outcome::Evidence(written)) => evidence::written(model, &written),
         (Request::History(debt), Outcome::History(steps)) => {
             if let Some(Page::Debts(page)) = model.pages.last_mut() {
                 page.history(debt, steps);
             }
         }
-        (Request::Reconcile(asked), Outcome::Reconciled(answer)) => audit::answered(model, &asked, answer),
         (_, Outcome::WrappedUp) => quit::wrapped_up(model, Ok(())),
         (_, Outcome::Copied) => model.toast(Role::Ok, "√ Copied."),
         (_, Outcome::Browsed) => model.toast(Role::Text, "The page is open in your browser."),
@@ -161,8 +162,8 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
             | Outcome::LookedUp(_)
             | Outcome::Device(_)
             | Outcome::Redeemed(_)
-            | Outcome::History(_)
-            | Outcome::Reconciled(_),
+            | Outcome::Reconciled(_)
+            | Outcome::History(_),
         ) => {}
     }
 }
@@ -282,6 +283,8 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             return;
         }
         (Request::Reconcile(_), Kind::SignIn) => return audit::lacks(model),
+        // Nothing of the call hangs on it.
+        (Request::Evidence(_), _) => return evidence::failed(model, &failure),
         (_, Kind::Locked) => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
@@ -362,6 +365,7 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
         | Request::ConfirmName
         | Request::SendAway
         | Request::WrapUp
+        | Request::Evidence(_)
         | Request::Stage(_)
         | Request::Disclose(_) => model.toast(Role::Warn, format!("× {failure}")),
     }

@@ -10,6 +10,7 @@ use super::{
         skeleton::{self, Layout},
         theme::Role,
     },
+    super::evidence,
     About, DebtsPage, Typing, line, listed, selected, why_not,
 };
 use crate::domain::{
@@ -184,5 +185,5 @@ pub(super) fn deeds(model: &Model, debt: &Debt) -> Vec<Hint> {
         let why = why_not(model, debt, action);
         model.hint(action, words).unless(why.is_some(), why.unwrap_or_default())
     };
-    offered.map(hint).collect()
+    offered.map(hint).chain([evidence::hint(model)]).collect()
 }

@@ -12,10 +12,11 @@ use super::{
         keymap::{Action, Place},
         model::Model,
     },
-    Page, card,
+    Page, card, evidence,
 };
 use crate::domain::{
     debt::{Debt, DebtId},
+    evidence::Subject,
     timeline::Step,
     work::{
         Failure, Request,
@@ -149,6 +150,7 @@ pub fn act(model: &mut Model, action: Action) {
         (Action::Hold, Some((debt, true))) => settle(model, debt.id, How::Hold),
         (Action::Waive, Some((debt, true))) => begin(model, debt.id, About::Waive),
         (Action::Confirm, Some((debt, true))) => begin(model, debt.id, About::Confirm),
+        (Action::Evidence, Some((debt, _))) => evidence::ask(model, Subject::Debt(debt.id)),
         (action, _) if is_detailed(model) => detail::act(model, action),
         (Action::GoOn, Some((debt, _))) => detail::open(model, debt),
         (Action::Back, _) => {
