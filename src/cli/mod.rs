@@ -1,5 +1,6 @@
 //! The command line: one file a command. Each asks one op and prints its answer for a person, or as `--json`.
 
+mod audit;
 mod completions;
 mod config;
 mod console;
@@ -99,8 +100,11 @@ enum Command {
     Rotate(rotate::Rotate),
     /// List what is owed
     Debts(debts::Debts),
-    /// Print the ledger of this machine and check its chain
+    /// Print the ledger of this machine and check its chain; verify a copy, export rows
     Ledger(ledger::Ledger),
+    /// Hold the ledger against Entra's own record of key reads
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Send the ledger's rows to the security team's collectors, where the policy names some
     Forward(forward::Forward),
     /// Check what a call depends on: what to fix, and who can
@@ -144,6 +148,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Config(command)) => return command.run(&global.overrides()),
         // Before the settings are loaded: it also says what is wrong with them.
         Some(Command::Doctor(command)) => return block_on(command.run(&global.overrides())),
+        // Reads a file, and nothing else that may be wrong here.
+        Some(Command::Ledger(command)) if command.only_reads() => return command.read(&global.overrides()),
         _ => {}
     }
     #[cfg(feature = "simulation")]
@@ -170,7 +176,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Reveal(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Debts(command)) => command.run(&settings).await,
-            Some(Command::Ledger(command)) => command.run(&settings),
+            Some(Command::Ledger(command)) => command.run(&settings).await,
+            Some(Command::Audit(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Forward(command)) => command.run(&settings).await,
             Some(Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man) => Ok(()),
             #[cfg(feature = "simulation")]

@@ -36,7 +36,7 @@ pub(super) fn json(facts: &impl Serialize) -> Result<(), Failure> {
 }
 
 /// `json` with what a terminal must not see as `\u` escapes. Outside its strings JSON has none of it but the line ends.
-fn escaped(json: &str) -> Cow<'_, str> {
+pub(super) fn escaped(json: &str) -> Cow<'_, str> {
     let hides = |c: char| c != '\n' && is_unsafe(c);
     if !json.contains(hides) {
         return json.into();

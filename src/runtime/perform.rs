@@ -46,6 +46,8 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
         Request::Calls => ops::calls::list(desk).await.map(Outcome::Calls),
         Request::Debts => ops::debts::list(desk).await.map(Outcome::Debts),
         Request::SettleDebt(request) => ops::debts::settle(desk, request).await.map(Outcome::Debts),
+        Request::WrongPerson(request) => ops::debts::wrong_person(desk, request).await.map(Outcome::Debts),
+        Request::Reconcile(request) => ops::reconcile::reconcile(desk, &request, asking).await.map(Outcome::Reconciled),
         Request::WrapUp => ops::rotate::send_held(desk).await.map(|()| Outcome::WrappedUp),
         Request::Copy(text) => copy(desk, text).await.map(|()| Outcome::Copied),
         Request::Browse(address) => browser::open(address).await.map(|()| Outcome::Browsed),

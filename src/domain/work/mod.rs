@@ -12,6 +12,7 @@ pub mod find;
 pub mod forward;
 pub mod open_device;
 pub mod profiles;
+pub mod reconcile;
 pub mod sign_in;
 pub mod sync_index;
 
@@ -20,6 +21,7 @@ pub use failure::{Failure, Kind, Report};
 use super::{
     capability::{Feature, Lights},
     debt::Debt,
+    watch::Watch,
 };
 
 /// The handle of a question, so that an answer nobody waits for any more can be dropped.
@@ -64,6 +66,10 @@ pub enum Request {
     Calls,
     Debts,
     SettleDebt(debts::Settle),
+    /// The digits on the stage were read to the wrong person.
+    WrongPerson(debts::WrongPerson),
+    /// Compare the ledger with Entra's own record.
+    Reconcile(reconcile::Request),
     /// Send what is held before the program ends.
     WrapUp,
     /// Text without secrets, to the clipboard.
@@ -87,6 +93,7 @@ impl Request {
             | Self::ResumeCall(_)
             | Self::CloseCall(_)
             | Self::SettleDebt(_)
+            | Self::WrongPerson(_)
             | Self::ConfirmName
             | Self::SendAway
             | Self::SignOut
@@ -103,6 +110,7 @@ impl Request {
             | Self::CallNote(_)
             | Self::Calls
             | Self::Debts
+            | Self::Reconcile(_)
             | Self::Copy(_)
             | Self::Browse(_)
             | Self::NextCaller => false,
@@ -118,6 +126,8 @@ pub enum Progress {
     /// The page on which to sign in.
     BrowserPage(sign_in::BrowserPage),
     Listing(sync_index::Listing),
+    /// So many records of Entra's log have come.
+    Records(usize),
     /// The service asked us to wait; nothing was handed out.
     Waiting(Waiting),
     /// The intent is on disk; the security team's collector has to take it before the key request leaves.
@@ -160,6 +170,7 @@ pub enum Outcome {
     Closed(call::Closed),
     Calls(Vec<super::call::Call>),
     Debts(Vec<Debt>),
+    Reconciled(reconcile::Answer),
     WrappedUp,
     Copied,
     Browsed,
@@ -174,6 +185,8 @@ pub enum News {
     Debt(String),
     Listing(sync_index::Listing),
     Lights(Lights),
+    /// Who follows what is owed.
+    Watch(Watch),
     /// What runs behind the desk was asked to wait.
     Waiting(Waiting),
     /// Rows wait for a collector, and have for a while.
