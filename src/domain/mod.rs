@@ -14,6 +14,7 @@ pub mod digest;
 pub mod disclosure;
 pub mod escrow;
 pub mod event;
+pub mod evidence;
 pub mod foreign;
 pub mod key;
 pub mod key_id;

@@ -4,6 +4,7 @@ pub mod calls;
 pub mod debts;
 pub mod disclose;
 pub mod doctor;
+pub mod evidence;
 mod failure;
 pub mod find;
 pub mod forward;

@@ -11,6 +11,7 @@ mod look;
 mod perform;
 mod performer;
 mod show;
+mod stopped;
 mod terminal;
 
 use std::{io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -24,6 +25,7 @@ pub use ending::Ending;
 pub use hardening::refuse_core_dumps;
 pub use look::look;
 pub use show::show_until_key;
+pub use stopped::until_open;
 pub use terminal::Screen;
 
 use crate::{

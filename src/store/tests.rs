@@ -71,6 +71,7 @@ impl Desk {
                 device: DeviceId(guid(7)),
                 device_name: "HVC-LT-0421".into(),
                 heard: 8,
+                why: None,
             },
         )
         .unwrap();
@@ -254,7 +255,7 @@ fn the_chain_verifies_and_a_reopened_ledger_goes_on_from_its_head() {
     let head = desk.ledger.head().unwrap();
     assert_eq!(desk.ledger.verify().unwrap().unwrap(), head);
     let again = Ledger::open(&desk.path).unwrap();
-    again.write(desk.now, &desk.stamp, |pen| pen.append(None, &Event::SignedIn { there: true })).unwrap();
+    again.write(desk.now, &desk.stamp, |pen| pen.append(None, &Event::SignedIn { there: true, roles: None })).unwrap();
     assert_eq!(desk.ledger.verify().unwrap().unwrap().seq, head.seq + 1);
 }
 
@@ -263,11 +264,11 @@ fn who_signs_in_or_asks_for_a_key_was_there_and_who_only_resumes_was_not() {
     let mut desk = Desk::new();
     let of = |desk: &Desk, who| desk.ledger.read(|conn| seats::last_there(conn, who)).unwrap();
     let last = |desk: &Desk| of(desk, Some((guid(2), UserId(guid(1)))));
-    desk.append(None, &Event::SignedIn { there: false }).unwrap();
+    desk.append(None, &Event::SignedIn { there: false, roles: None }).unwrap();
     assert_eq!(last(&desk), None);
-    desk.append(None, &Event::SignedIn { there: true }).unwrap();
+    desk.append(None, &Event::SignedIn { there: true, roles: None }).unwrap();
     let signed_in = desk.now;
-    desk.append(None, &Event::SignedIn { there: false }).unwrap();
+    desk.append(None, &Event::SignedIn { there: false, roles: None }).unwrap();
     let call = desk.open_call();
     assert_eq!(last(&desk), Some(signed_in), "a call can be opened at a locked desk");
     desk.intend(call, DebtId::new());
@@ -315,7 +316,9 @@ fn a_second_desk_waits_for_the_first_and_both_rows_stand() {
             scope.spawn(|| {
                 for _ in 0..25 {
                     ledger
-                        .write(desk.now, &desk.stamp, |pen| pen.append(None, &Event::SignedIn { there: true }))
+                        .write(desk.now, &desk.stamp, |pen| {
+                            pen.append(None, &Event::SignedIn { there: true, roles: None })
+                        })
                         .unwrap();
                 }
             });
@@ -401,4 +404,21 @@ fn a_damaged_index_is_thrown_away_and_made_anew() {
     std::fs::write(&path, "not a database at all, only some text ".repeat(200)).unwrap();
     let index = Index::open(&path).unwrap();
     assert_eq!(index.listing().unwrap().keys, 0);
+}
+
+#[test]
+fn desks_that_start_at_once_open_one_ledger() {
+    for _ in 0..20 {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("ledger.db");
+        let (gate, path) = (std::sync::Barrier::new(4), &path);
+        std::thread::scope(|scope| {
+            let open = || {
+                gate.wait();
+                Ledger::open(path).map(|ledger| ledger.head().unwrap().seq)
+            };
+            let desks: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            desks.into_iter().for_each(|desk| assert_eq!(desk.join().unwrap().unwrap(), 0));
+        });
+    }
 }

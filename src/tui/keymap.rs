@@ -100,6 +100,7 @@ pub enum Action {
     TryAgain,
     Hold,
     Waive,
+    Evidence,
 }
 
 /// One line of the table.

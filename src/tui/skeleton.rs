@@ -241,9 +241,13 @@ pub fn foot_from(model: &Model, canvas: &mut Canvas, col: u16, notice: Option<(R
     let looking = model.is_looking().then(|| (Role::Text, format!("{} Looking again", model.spinner())));
     let toast = model.toast.as_ref().map(|toast| (toast.role, toast.text.clone()));
     if let Some((role, text)) = waiting.or(looking).or(toast).or(notice) {
-        // Beside a QR it takes two rows.
-        let lines = if col > 3 { wrap(&text, canvas.room(col)) } else { vec![text] };
+        // Beside a QR it takes two rows, and so does one with a path in it.
+        let mut lines = wrap(&text, canvas.room(col));
         let first = canvas.rows() - if lines.len() > 1 { 2 } else { 1 };
+        if col == 3 && lines.len() > 1 {
+            canvas.clear(first..=canvas.rows() - 1);
+            lines = cut_to_two(lines);
+        }
         for (row, line) in (first..canvas.rows()).zip(&lines) {
             canvas.put(row, col, role, line);
         }
@@ -255,6 +259,13 @@ pub fn foot_from(model: &Model, canvas: &mut Canvas, col: u16, notice: Option<(R
         hints.insert(hints.len().min(2), copy);
     }
     footer::draw(canvas, &hints);
+}
+
+/// What two rows do not hold is cut off where the second ends.
+fn cut_to_two(lines: Vec<String>) -> Vec<String> {
+    let mut lines = lines.into_iter();
+    let first = lines.next().unwrap_or_default();
+    vec![first, lines.collect::<Vec<_>>().join(" ")]
 }
 
 /// "Entra asks us to wait 12 s"

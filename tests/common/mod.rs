@@ -1,8 +1,12 @@
 //! A simulated tenant and desks on it, for the journeys.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+#[cfg(unix)]
+pub mod crowd;
 #[cfg(target_os = "linux")]
 pub mod machine;
+#[cfg(unix)]
+pub mod outside;
 #[cfg(unix)]
 pub mod pty;
 
@@ -157,7 +161,14 @@ pub fn key(desk: &Desk, prefix: &str) -> find::KeyMatch {
 pub async fn verified_call(desk: &Desk, prefix: &str) -> Call {
     let found = key(desk, prefix);
     let device_name = found.device.map(|device| device.name).unwrap_or_default();
-    let open = Open { key: found.key.id, volume: found.key.volume, device: found.key.device, device_name, heard: 8 };
+    let open = Open {
+        key: found.key.id,
+        volume: found.key.volume,
+        device: found.key.device,
+        device_name,
+        heard: 8,
+        why: None,
+    };
     let call = ops::calls::open(desk, open).await.unwrap();
     let claims = vec![Claim { fact: Fact::Name, compared: Compared::Match }];
     let verify = Verify { call: call.id, method: Some("called-back".into()), claims, known: Knowledge::Facts };
@@ -224,4 +235,11 @@ pub fn device_of(desk: &Desk, prefix: &str) -> DeviceId {
 
 pub fn key_id(desk: &Desk, prefix: &str) -> KeyId {
     key(desk, prefix).key.id
+}
+
+/// Keeps figures where `.ci/run` prints them from.
+pub fn figures(name: &str, figures: &serde_json::Value) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/figures");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{name}.json")), format!("{figures}\n")).unwrap();
 }

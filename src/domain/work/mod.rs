@@ -7,6 +7,7 @@ pub mod call;
 pub mod debts;
 pub mod disclose;
 pub mod doctor;
+pub mod evidence;
 pub mod failure;
 pub mod find;
 pub mod forward;
@@ -70,6 +71,8 @@ pub enum Request {
     WrongPerson(debts::WrongPerson),
     /// Compare the ledger with Entra's own record.
     Reconcile(reconcile::Request),
+    /// Write an evidence pack.
+    Evidence(super::evidence::Subject),
     /// Send what is held before the program ends.
     WrapUp,
     /// Text without secrets, to the clipboard.
@@ -94,6 +97,7 @@ impl Request {
             | Self::CloseCall(_)
             | Self::SettleDebt(_)
             | Self::WrongPerson(_)
+            | Self::Evidence(_)
             | Self::ConfirmName
             | Self::SendAway
             | Self::SignOut
@@ -171,6 +175,7 @@ pub enum Outcome {
     Calls(Vec<super::call::Call>),
     Debts(Vec<Debt>),
     Reconciled(reconcile::Answer),
+    Evidence(evidence::Written),
     WrappedUp,
     Copied,
     Browsed,

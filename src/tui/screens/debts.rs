@@ -16,6 +16,7 @@ use super::{
 use crate::domain::{
     age,
     debt::{Debt, DebtId, DebtState},
+    evidence::Subject,
     moment::since,
     work::{
         Failure, Request,
@@ -90,6 +91,7 @@ pub fn act(model: &mut Model, action: Action) {
         (Action::TryAgain, Some((debt, true, false))) => settle(model, debt, How::Retry),
         (Action::Hold, Some((debt, true, false))) => settle(model, debt, How::Hold),
         (Action::Waive, Some((debt, true, _))) => page.waiving = Some((debt, Field::default())),
+        (Action::Evidence, Some((debt, ..))) => super::evidence::ask(model, Subject::Debt(debt)),
         (Action::Back, _) => {
             model.pages.pop();
         }
@@ -218,6 +220,7 @@ fn hints(model: &Model, page: &DebtsPage) -> Vec<Hint> {
         hints.push(model.hint(Action::TryAgain, "try again").unless(ended, "ended").unless(sent, "sent"));
         hints.push(model.hint(Action::Hold, "hold").unless(ended, "ended").unless(sent, "sent"));
         hints.push(model.hint(Action::Waive, "waive").unless(ended, "ended"));
+        hints.push(super::evidence::hint(model));
     }
     hints.push(model.hint(Action::Back, "back"));
     hints.push(model.hint(Action::LookAgain, "look again"));

@@ -73,6 +73,14 @@ impl Desk {
         Self { model, world, now, effects: Vec::new(), open: Vec::new(), held: Vec::new() }
     }
 
+    /// No desk could be opened.
+    pub fn stopped(failure: Failure) -> Self {
+        let mut desk = Self::fresh(false, 80, 24);
+        desk.model = Model::stopped(desk.model.setup.clone(), failure).unwrap();
+        desk.hold(|_| true);
+        desk
+    }
+
     pub fn start(&mut self) -> &mut Self {
         let effects = self.model.start();
         self.take(effects);

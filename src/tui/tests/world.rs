@@ -25,6 +25,7 @@ use crate::domain::{
         Failure, Kind, Outcome, Request,
         call::{self, CaughtUp, Closed, IncomingCaller},
         disclose::Disclosed,
+        evidence::Written,
         find::{DeviceMatch, Found, KeyMatch},
         open_device::{Card, Duplicate},
         profiles::ProfileState,
@@ -335,6 +336,7 @@ impl World {
             }
             Request::Debts | Request::SettleDebt(_) => Outcome::Debts(self.debts.clone()),
             Request::Reconcile(_) => Outcome::Reconciled(self.reconciled.clone()?),
+            Request::Evidence(_) => Outcome::Evidence(Self::written()),
             Request::WrapUp => Outcome::WrappedUp,
             Request::Copy(_) => Outcome::Copied,
             Request::Browse(_) => Outcome::Browsed,
@@ -426,6 +428,19 @@ impl World {
         debt.known = vec![KnownKey { id: call.key, volume: Volume::OperatingSystem }];
         self.debts.push(debt);
         Ok(Outcome::Disclosed(self.disclosed()))
+    }
+
+    pub fn written() -> Written {
+        Written {
+            file: "/home/dana/.local/state/keydesk/evidence/keydesk-INC0048213-2026-11-20.zip".into(),
+            sha256: "ab".repeat(32),
+            calls: 1,
+            rows: 12,
+            head_seq: 4812,
+            head: "9c".repeat(32),
+            broken: None,
+            recorded: Some(4813),
+        }
     }
 
     pub fn disclosed(&self) -> Disclosed {

@@ -3,7 +3,7 @@
 use super::super::{
     call_desk::CallDesk,
     model::Model,
-    screens::{Page, Stop, audit, find, profiles, quit, read, sign_in, stage},
+    screens::{Page, Stop, audit, evidence, find, profiles, quit, read, sign_in, stage},
     theme::Role,
 };
 use crate::domain::{
@@ -139,6 +139,7 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
             quit::debts_known(model);
         }
         (Request::Reconcile(asked), Outcome::Reconciled(answer)) => audit::answered(model, &asked, answer),
+        (_, Outcome::Evidence(written)) => evidence::written(model, &written),
         (_, Outcome::WrappedUp) => quit::wrapped_up(model, Ok(())),
         (_, Outcome::Copied) => model.toast(Role::Ok, "√ Copied."),
         (_, Outcome::Browsed) => model.toast(Role::Text, "The page is open in your browser."),
@@ -274,6 +275,8 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             return;
         }
         (Request::Reconcile(_), Kind::SignIn) => return audit::lacks(model),
+        // Nothing of the call hangs on it.
+        (Request::Evidence(_), _) => return evidence::failed(model, &failure),
         (_, Kind::Locked) => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
@@ -286,7 +289,7 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             }
             return sign_in::renew(model, request);
         }
-        (_, Kind::Record) if request.must_finish() => {
+        (_, Kind::Record) if request.must_finish() || request == Request::CatchUp => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
             }
@@ -354,6 +357,7 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
         | Request::ConfirmName
         | Request::SendAway
         | Request::WrapUp
+        | Request::Evidence(_)
         | Request::Stage(_)
         | Request::Disclose(_) => model.toast(Role::Warn, format!("× {failure}")),
     }
