@@ -167,6 +167,11 @@ pub enum SetAside {
     Busy,
 }
 
+/// The clipboard, where no desk is open.
+pub fn clipboard() -> Clipboard {
+    Clipboard::new()
+}
+
 /// Nobody has signed in yet.
 fn stamp(settings: &Settings, instance: InstanceId) -> Stamp {
     Stamp {

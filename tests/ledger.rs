@@ -30,18 +30,15 @@ use serde_json::Value;
 /// Appends until nothing more goes in.
 async fn fill(desk: &Desk) -> Failure {
     loop {
-        if let Err(failure) = desk.record(|pen| pen.append(None, &Event::SignedIn { there: false })).await {
+        if let Err(failure) = desk.record(|pen| pen.append(None, &Event::SignedIn { there: false, roles: None })).await
+        {
             return failure;
         }
     }
 }
 
 async fn pragma(desk: &Desk, name: &'static str, value: i64) {
-    desk.read(move |conn| {
-        Ok(conn.query_row(&format!("PRAGMA {name} = {value}"), [], |_| Ok(())).or(Ok::<(), rusqlite::Error>(()))?)
-    })
-    .await
-    .unwrap_or_default();
+    desk.read(move |conn| Ok(conn.pragma_update(None, name, value)?)).await.unwrap();
 }
 
 /// The key is asked for in vain, and nothing of it leaves.
@@ -146,11 +143,19 @@ fn killed(home: &Path) -> tempfile::TempDir {
     folder
 }
 
+/// As a desk that was quit leaves it: everything in the one file.
+fn closed(path: &Path) {
+    let conn = rusqlite::Connection::open(path).unwrap();
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+}
+
 fn spoil(path: &Path, at: usize, length: usize) {
     let mut bytes = fs::read(path).unwrap();
     bytes[at..at + length].fill(0x5A);
     fs::write(path, bytes).unwrap();
 }
+
+type Deed = fn(&Path);
 
 #[tokio::test]
 async fn a_damaged_newer_or_unreachable_ledger_opens_no_desk() {
@@ -158,18 +163,18 @@ async fn a_damaged_newer_or_unreachable_ledger_opens_no_desk() {
     let desk = desk(&tenant, home.path()).await;
     let call = verified_call(&desk, PREFIX).await;
     fill_pages(&desk).await;
-    let open = |home: &Path| match Desk::open(&settings(&tenant, home, QUICK), Clock::system()) {
-        Ok(_) => panic!("a desk was opened"),
+    let open = |home: &Path, what: &str| match Desk::open(&settings(&tenant, home, QUICK), Clock::system()) {
+        Ok(_) => panic!("{what}: a desk was opened"),
         Err(DeskError::Store(error)) => error,
         Err(other) => panic!("{other}"),
     };
-    type Deed = fn(&Path);
     let deeds: [(&str, Deed); 4] = [
-        ("header", |path| spoil(path, 0, 100)),
+        ("header", |path| {
+            closed(path);
+            spoil(path, 0, 100);
+        }),
         ("page in the middle", |path| {
-            let conn = rusqlite::Connection::open(path).unwrap();
-            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-            drop(conn);
+            closed(path);
             let length = usize::try_from(fs::metadata(path).unwrap().len()).unwrap();
             spoil(path, (length / 4096 / 2) * 4096, 4096);
         }),
@@ -185,7 +190,7 @@ async fn a_damaged_newer_or_unreachable_ledger_opens_no_desk() {
         assert!(Desk::open(&settings(&tenant, copy.path(), QUICK), Clock::system()).is_ok(), "before the deed");
         let copy = killed(home.path());
         deed(&copy.path().join("ledger.db"));
-        let error = open(copy.path());
+        let error = open(copy.path(), what);
         assert!(matches!(error, StoreError::Damaged { .. }), "{what}: {error}");
         let failure = Failure::from(error);
         assert_eq!(failure.kind, Kind::Record);
@@ -194,20 +199,22 @@ async fn a_damaged_newer_or_unreachable_ledger_opens_no_desk() {
     let newer = killed(home.path());
     let conn = rusqlite::Connection::open(newer.path().join("ledger.db")).unwrap();
     conn.pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(open(newer.path()), StoreError::Newer(_)));
+    assert!(matches!(open(newer.path(), "newer"), StoreError::Newer(_)));
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("ledger.db")).unwrap();
-    assert!(matches!(open(folder.path()), StoreError::Open { .. }));
+    assert!(matches!(open(folder.path(), "folder"), StoreError::Open { .. }));
     assert_eq!(key_requests(&tenant).len(), 0);
     disclose(&desk, &call).await.unwrap();
 }
 
-/// So many rows that the ledger has pages in its middle, most of them not in its log any more.
+/// So many rows that the ledger has pages in its middle.
 async fn fill_pages(desk: &Desk) {
     for _ in 0..40 {
-        desk.record(|pen| (0..10).try_for_each(|_| pen.append(None, &Event::SignedIn { there: false }).map(drop)))
-            .await
-            .unwrap();
+        desk.record(|pen| {
+            (0..10).try_for_each(|_| pen.append(None, &Event::SignedIn { there: false, roles: None }).map(drop))
+        })
+        .await
+        .unwrap();
     }
 }
 
@@ -252,7 +259,7 @@ async fn a_caller_who_was_refused_is_seen_by_the_next_desk_that_opens_the_device
 
 fn keydesk(home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keydesk"));
-    command.env_clear().envs(environment(home, None)).args(args).timeout(Duration::from_secs(60));
+    command.env_clear().envs(environment(home, None)).args(args).timeout(Duration::from_mins(1));
     command
 }
 

@@ -99,9 +99,9 @@ enum Command {
     Reveal(reveal::Reveal),
     /// Have Intune replace a device's keys
     Rotate(rotate::Rotate),
-    /// List what is owed
+    /// What is owed: list it, show how it came, act on it, follow it
     Debts(debts::Debts),
-    /// Print the ledger of this machine and check its chain; verify a copy, export rows
+    /// Print the ledger of this machine, check its chain, export it
     Ledger(ledger::Ledger),
     /// Hold the ledger against Entra's own record of key reads
     #[command(subcommand)]
@@ -175,16 +175,16 @@ fn run(cli: Cli) -> Result<(), Failure> {
         command.as_ref().is_some_and(|command| !matches!(command, Command::Forward(_))).then(|| settings.clone());
     block_on(async {
         let result = match command {
-            None => console::run(settings, &global.overrides()).await,
+            None => Box::pin(console::run(settings, &global.overrides())).await,
             #[cfg(feature = "simulation")]
-            Some(Command::Demo(command)) => command.run(settings).await,
+            Some(Command::Demo(command)) => Box::pin(command.run(settings)).await,
             Some(Command::SignIn(command)) => command.run(&settings, global.no_input).await,
             Some(Command::SignOut(command)) => command.run(&settings).await,
             Some(Command::Find(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Keys(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Reveal(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
-            Some(Command::Debts(command)) => command.run(&settings).await,
+            Some(Command::Debts(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Ledger(command)) => command.run(&settings).await,
             Some(Command::Audit(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Forward(command)) => command.run(&settings).await,

@@ -31,6 +31,13 @@ pub(super) fn json(facts: &impl Serialize) -> Result<(), Failure> {
     line(&escaped_json(&text))
 }
 
+/// The same on one line, for a stream of them.
+pub(super) fn json_line(facts: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(facts)
+        .map_err(|e| Failure::new(Kind::Failed, format!("The facts cannot be written as JSON: {e}.")))?;
+    line(&escaped_json(&text))
+}
+
 /// A word in between, on stderr.
 pub(super) fn note(text: &str) {
     // Nothing can be said of a stderr that is gone.

@@ -27,6 +27,7 @@ pub mod reconcile;
 pub mod recovery_password;
 pub mod technician;
 pub mod ticket;
+pub mod timeline;
 pub mod verdict;
 pub mod watch;
 pub mod work;

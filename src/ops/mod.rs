@@ -8,6 +8,7 @@ pub mod evidence;
 mod failure;
 pub mod find;
 pub mod forward;
+pub mod history;
 pub mod ledger;
 pub mod open_device;
 pub mod profiles;

@@ -58,6 +58,7 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
             create_private(&folder)?;
             ops::evidence::make(desk, subject, Place::Folder(folder)).await.map(Outcome::Evidence)
         }
+        Request::History(debt) => ops::history::timeline(desk, debt).await.map(Outcome::History),
         Request::WrapUp => ops::rotate::send_held(desk).await.map(|()| Outcome::WrappedUp),
         Request::Copy(text) => copy(desk, text).await.map(|()| Outcome::Copied),
         Request::Browse(address) => browser::open(address).await.map(|()| Outcome::Browsed),

@@ -7,9 +7,8 @@ use futures::{FutureExt as _, StreamExt as _};
 
 use super::{Ending, RunError, Screen, console, read};
 use crate::{
-    clipboard::Clipboard,
     config::Settings,
-    desk::{Clock, Desk, DeskError},
+    desk::{self, Clock, Desk, DeskError},
     domain::work::{Failure, Kind, Outcome, Request},
     tui::{self, Effect, Model, Msg},
 };
@@ -91,6 +90,6 @@ fn stopping(error: DeskError) -> Failure {
 async fn copy(settings: &Settings, text: String) -> Result<Outcome, Failure> {
     let simulation = settings.connection.as_ref().is_some_and(crate::domain::connection::Connection::is_simulation);
     super::perform::may_copy(&settings.policy, simulation)?;
-    let copied = Clipboard::new().copy_text(text).await;
+    let copied = desk::clipboard().copy_text(text).await;
     copied.map(|()| Outcome::Copied).map_err(|error| Failure::new(Kind::Failed, error.to_string()))
 }

@@ -41,6 +41,18 @@ pub fn list(conn: &Connection, since: Timestamp) -> Result<Vec<Debt>, TxError> {
     Ok(debts)
 }
 
+/// Every debt there ever was: the open ones as [`list`] has them, then all that ended, the newest first.
+pub fn all_of_them(conn: &Connection) -> Result<Vec<Debt>, TxError> {
+    let mut debts = list(conn, Timestamp::MAX)?;
+    debts.extend(all(
+        conn,
+        &format!("{WITH_ROTATION} WHERE debts.open = 0 ORDER BY debts.since DESC, debts.id DESC"),
+        [],
+        read,
+    )?);
+    Ok(debts)
+}
+
 pub fn get(conn: &Connection, id: DebtId) -> Result<Option<Debt>, TxError> {
     first(conn, &format!("{WITH_ROTATION} WHERE debts.id = ?1"), [id.to_string()], read)
 }
@@ -74,24 +86,14 @@ pub fn of_rotation(conn: &Connection, rotation: RotationId) -> Result<Vec<Debt>,
     )
 }
 
-/// Every rotation in `tenant` that still has something to pay.
-pub fn open_rotations(conn: &Connection, tenant: Uuid) -> Result<Vec<Rotation>, TxError> {
+/// Every rotation in `tenant`, or in whatever tenant, that still has something to pay.
+pub fn open_rotations(conn: &Connection, tenant: Option<Uuid>) -> Result<Vec<Rotation>, TxError> {
     all(
         conn,
         "SELECT id AS rotation_id, state AS rotation_state, target, chosen, checked_in, earlier, busy FROM rotations
-         WHERE open = 1 AND (tenant IS NULL OR tenant = ?1)
+         WHERE open = 1 AND (?1 IS NULL OR tenant IS NULL OR tenant = ?1)
          ORDER BY NOT EXISTS (SELECT 1 FROM debts WHERE rotation = rotations.id AND open = 1 AND compromised NOT NULL), rowid",
-        [tenant.to_string()],
-        read_rotation,
-    )
-}
-
-/// Every rotation that still has something to pay, in whatever tenant.
-pub fn open_rotations_anywhere(conn: &Connection) -> Result<Vec<Rotation>, TxError> {
-    all(
-        conn,
-        "SELECT id AS rotation_id, state AS rotation_state, target, checked_in, earlier FROM rotations WHERE open = 1",
-        [],
+        [tenant.map(|tenant| tenant.to_string())],
         read_rotation,
     )
 }

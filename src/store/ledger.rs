@@ -168,7 +168,9 @@ impl Ledger {
             open.open_again(&self.path);
         }
         let (value, head) = written?;
-        standing::note(&self.path, &head);
+        if head.seq > 0 {
+            standing::note(&self.path, &head);
+        }
         Ok(value)
     }
 

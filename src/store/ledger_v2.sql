@@ -122,7 +122,7 @@ CREATE TABLE seats (
 -- Not folded from the ledger, and never emptied with the projections: what processes agree on, and how far the rows have travelled.
 
 -- Held by one process at a time; void when its instance is dead or `until` has passed. "watch" is held by whoever follows what is owed,
--- "watch-next" by whoever would take over; "watch-task" stands for a day after a run of `keydesk debts watch`, whatever became of it.
+-- "watch-next" by whoever would take over; "watch-task" and "watch-task-failed" stand for a day after a run of `keydesk debts watch`.
 CREATE TABLE leases (
     name     TEXT PRIMARY KEY,
     instance TEXT NOT NULL,

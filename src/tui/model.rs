@@ -272,7 +272,7 @@ impl Model {
     pub(super) fn shown_failure(&self) -> Option<&Failure> {
         match self.place() {
             Place::SignIn => self.session.failure(),
-            Place::Debts | Place::Calls | Place::Audit => match self.pages.last()? {
+            Place::Debts | Place::Debt | Place::Calls | Place::Audit => match self.pages.last()? {
                 Page::Debts(page) => page.failure(),
                 Page::Calls(page) => page.failure(),
                 Page::Audit(page) => page.failure(),

@@ -9,6 +9,7 @@ use super::{
     footer::{self, Hint},
     keymap::Action,
     model::Model,
+    screens::Stop,
     theme::Role,
     words,
 };
@@ -125,13 +126,16 @@ fn lights(model: &Model, canvas: &mut Canvas, at: u16, roomy: bool) {
 }
 
 fn debts(model: &Model, canvas: &mut Canvas, roomy: bool) {
+    if model.stop.as_ref().is_some_and(Stop::knows_nothing) {
+        return;
+    }
     let summary = DebtSummary::of(&model.debts);
     // The lights end two columns before `first`.
     let (first, wanted) = if roomy { (89, 93) } else { (67, 67) };
     let said = words::debts(summary, model.now.wall, canvas.cols() >= SIDE, canvas.room(first));
     let width = u16::try_from(said.width()).unwrap_or(u16::MAX);
     let col = wanted.min((canvas.cols() + 1).saturating_sub(width)).max(first);
-    canvas.put(1, col, if summary.blocked { Role::Warn } else { Role::Text }, &said);
+    canvas.put(1, col, if summary.blocked || summary.urgent { Role::Warn } else { Role::Text }, &said);
 }
 
 fn calls(model: &Model) -> String {

@@ -74,6 +74,15 @@ pub fn serve() -> Served {
     on_a_thread(tenant())
 }
 
+/// The same where things take `400 / speed` times as long.
+pub fn serve_at(speed: f64) -> Served {
+    on_a_thread(async move {
+        let options =
+            Options { scenario: Source::Small, speed, auto_approve: Some(Duration::ZERO), ..Options::default() };
+        simulation::start(options).await.unwrap()
+    })
+}
+
 /// The same where a person approves.
 pub fn serve_people() -> Served {
     on_a_thread(async {

@@ -34,7 +34,9 @@ const STEPS: [(&str, &str); 13] = [
 const LISTED: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Of the writes each of so many is tried: the call by command line has them all.
-const EVERY: usize = 4;
+const EVERY: usize = 2;
+/// The console's threads share the work as it comes, so that one run strikes here and the next there: each is tried this often.
+const OFTEN: usize = 3;
 
 /// Every sync and send of a call at the console, and some of its writes.
 pub fn points() -> Vec<Point> {
@@ -48,7 +50,7 @@ pub fn points() -> Vec<Point> {
     let most = |name| by_thread.iter().filter(|((_, other), _)| *other == name).map(|(_, n)| *n).max().unwrap_or(0);
     let of = |name, every| {
         let point = move |n| Point { start: Start::Alone, name, file: None, n, kind: Kind::Killed };
-        (1..=most(name)).step_by(every).map(point)
+        (1..=most(name)).step_by(every).flat_map(|n| [n; OFTEN]).map(point)
     };
     of("fsync", 1).chain(of("writev", 1)).chain(of("pwrite64", EVERY)).collect()
 }

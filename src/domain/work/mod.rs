@@ -21,7 +21,8 @@ pub use failure::{Failure, Kind, Report};
 
 use super::{
     capability::{Feature, Lights},
-    debt::Debt,
+    debt::{Debt, DebtId},
+    timeline::Step,
     watch::Watch,
 };
 
@@ -73,6 +74,8 @@ pub enum Request {
     Reconcile(reconcile::Request),
     /// Write an evidence pack.
     Evidence(super::evidence::Subject),
+    /// Every step of a debt, from the ledger.
+    History(DebtId),
     /// Send what is held before the program ends.
     WrapUp,
     /// Text without secrets, to the clipboard.
@@ -115,6 +118,7 @@ impl Request {
             | Self::Calls
             | Self::Debts
             | Self::Reconcile(_)
+            | Self::History(_)
             | Self::Copy(_)
             | Self::Browse(_)
             | Self::NextCaller => false,
@@ -176,6 +180,7 @@ pub enum Outcome {
     Debts(Vec<Debt>),
     Reconciled(reconcile::Answer),
     Evidence(evidence::Written),
+    History(Vec<Step>),
     WrappedUp,
     Copied,
     Browsed,

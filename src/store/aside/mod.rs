@@ -191,7 +191,7 @@ fn keep(ledger: &Path, at: Timestamp) -> io::Result<(PathBuf, String)> {
             return Err(io::Error::other(format!("{} is not as it was read", to.display())));
         }
         shield(&to)?;
-        sums.push_str(&format!("{sum}  {NAME}{end}\n"));
+        sums.extend([sum.as_str(), "  ", NAME, end, "\n"]);
         if end.is_empty() {
             own = sum;
         }

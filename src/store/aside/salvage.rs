@@ -65,7 +65,7 @@ fn open(copy: &Path) -> rusqlite::Result<Connection> {
     looks(&conn).map(|()| conn)
 }
 
-/// The first hundred bytes are the same in every ledger but for what SQLite counts in them: with those of a new one, and the size that the
+/// The first hundred bytes are the same in every ledger but for what `SQLite` counts in them: with those of a new one, and the size that the
 /// file has, the pages behind them can be reached again.
 fn mend_header(copy: &Path) {
     const HEADER: usize = 100;

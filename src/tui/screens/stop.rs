@@ -21,6 +21,13 @@ pub struct Stop {
     pub failure: Failure,
 }
 
+impl Stop {
+    /// Nothing of the ledger has been read yet: what is owed is not known.
+    pub fn knows_nothing(&self) -> bool {
+        matches!(self.request, Request::CatchUp)
+    }
+}
+
 pub fn act(model: &mut Model, action: Action) {
     match action {
         Action::TryAgain => try_again(model),
@@ -105,7 +112,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, stop: &Stop) {
             canvas.put(row, 13, Role::Strong, &facts);
             row += 1;
         }
-        if matches!(stop.request, Request::CatchUp) {
+        if stop.knows_nothing() {
             canvas.fact(
                 row + 1,
                 "Safe",

@@ -20,6 +20,7 @@ use crate::domain::{
     recovery_password::RecoveryPassword,
     technician::{Technician, Tenant, UserId},
     ticket::TicketRule,
+    timeline::Step,
     verdict::{Candidate, Others, Unseen, judge},
     work::{
         Failure, Kind, Outcome, Request,
@@ -196,6 +197,8 @@ pub struct World {
     pub beyond: Vec<DeviceMatch>,
     pub caught_up: CaughtUp,
     pub debts: Vec<Debt>,
+    /// The steps of whichever debt is asked about.
+    pub history: Vec<Step>,
     pub calls: Vec<Call>,
     pub listing: Listing,
     pub digits: String,
@@ -232,6 +235,7 @@ impl World {
             card,
             caught_up: CaughtUp::default(),
             debts: Vec::new(),
+            history: Vec::new(),
             calls: Vec::new(),
             listing: Listing {
                 keys: 110_204,
@@ -337,6 +341,7 @@ impl World {
             Request::Debts | Request::SettleDebt(_) => Outcome::Debts(self.debts.clone()),
             Request::Reconcile(_) => Outcome::Reconciled(self.reconciled.clone()?),
             Request::Evidence(_) => Outcome::Evidence(Self::written()),
+            Request::History(_) => Outcome::History(self.history.clone()),
             Request::WrapUp => Outcome::WrappedUp,
             Request::Copy(_) => Outcome::Copied,
             Request::Browse(_) => Outcome::Browsed,

@@ -3,7 +3,7 @@
 use super::super::{
     call_desk::CallDesk,
     model::Model,
-    screens::{Page, Stop, audit, evidence, find, profiles, quit, read, sign_in, stage},
+    screens::{Page, Stop, audit, debts, evidence, find, profiles, quit, read, sign_in, stage},
     theme::Role,
 };
 use crate::domain::{
@@ -132,14 +132,21 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
         }
         (Request::WrongPerson(_), Outcome::Debts(debts)) => {
             model.debts = debts;
+            debts::renewed(model);
             stage::compromised(model);
         }
         (_, Outcome::Debts(debts)) => {
             model.debts = debts;
+            debts::renewed(model);
             quit::debts_known(model);
         }
         (Request::Reconcile(asked), Outcome::Reconciled(answer)) => audit::answered(model, &asked, answer),
         (_, Outcome::Evidence(written)) => evidence::written(model, &written),
+        (Request::History(debt), Outcome::History(steps)) => {
+            if let Some(Page::Debts(page)) = model.pages.last_mut() {
+                page.history(debt, steps);
+            }
+        }
         (_, Outcome::WrappedUp) => quit::wrapped_up(model, Ok(())),
         (_, Outcome::Copied) => model.toast(Role::Ok, "√ Copied."),
         (_, Outcome::Browsed) => model.toast(Role::Text, "The page is open in your browser."),
@@ -155,7 +162,8 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
             | Outcome::LookedUp(_)
             | Outcome::Device(_)
             | Outcome::Redeemed(_)
-            | Outcome::Reconciled(_),
+            | Outcome::Reconciled(_)
+            | Outcome::History(_),
         ) => {}
     }
 }
@@ -326,7 +334,7 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
             stage::not_compromised(model);
             model.toast(Role::Danger, format!("× Not recorded: {}", printable(&failure.happened)));
         }
-        Request::SettleDebt(_) | Request::Debts => match model.pages.last_mut() {
+        Request::SettleDebt(_) | Request::Debts | Request::History(_) => match model.pages.last_mut() {
             Some(Page::Debts(page)) => page.failed(failure),
             _ => model.toast(Role::Warn, format!("× {failure}")),
         },
@@ -368,6 +376,7 @@ pub fn news(model: &mut Model, news: News) {
         News::Debts(debts) => {
             model.debts = debts;
             renew_note(model);
+            debts::renewed(model);
         }
         News::Debt(sentence) => model.toast(Role::Strong, printable(&sentence)),
         News::Listing(listing) => {
