@@ -3,7 +3,10 @@
 mod ids;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -131,6 +134,8 @@ pub struct Desk {
     /// Whether somebody is there; `None` before anybody was.
     attendance: Mutex<Option<Attendance>>,
     changed: Notify,
+    /// How often somebody took the seat.
+    sittings: AtomicU64,
     stamp: Stamp,
     /// The demo has some.
     callers: Option<tokio::sync::Mutex<Callers>>,
@@ -172,7 +177,7 @@ impl Desk {
     pub fn open(settings: &Settings, clock: Clock) -> Result<Self, DeskError> {
         let paths = settings.paths.clone();
         paths.create()?;
-        let ledger = Ledger::open(&paths.ledger())?;
+        let ledger = Ledger::open(&paths.ledger())?.knowing(&settings.policy);
         index::remove_unused(&paths.state, clock.now(), settings.policy.index_expires);
         let instance = Instance::start(&paths.instances()).map_err(DeskError::Instance)?;
         let stamp = Stamp {
@@ -204,6 +209,7 @@ impl Desk {
             arriving: Mutex::default(),
             attendance: Mutex::default(),
             changed: Notify::new(),
+            sittings: AtomicU64::default(),
             stamp,
             callers: None,
             unwritten: Mutex::default(),
@@ -256,6 +262,7 @@ impl Desk {
     /// Takes the seat.
     pub fn sit(&self, seat: Seat, came: Came) {
         *self.seat.write().unwrap_or_else(PoisonError::into_inner) = Some(seat);
+        self.sittings.fetch_add(1, Ordering::Relaxed);
         let (now, after) = (self.clock.moment(), self.policy.lock_after);
         let mut attendance = self.attendance.lock().unwrap_or_else(PoisonError::into_inner);
         *attendance = Some(match (*attendance, came) {
@@ -266,6 +273,11 @@ impl Desk {
                 known
             }
         });
+    }
+
+    /// How often somebody took the seat: what was refused for want of a sign-in is worth another try when this has grown.
+    pub(crate) fn sittings(&self) -> u64 {
+        self.sittings.load(Ordering::Relaxed)
     }
 
     /// Whether anybody has sat here since the program started.

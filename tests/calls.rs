@@ -239,7 +239,10 @@ async fn several_intune_objects_block_and_nothing_is_sent() {
     ops::rotate::send_for_call(&desk, call.id).await.unwrap();
     let debts = ops::debts::list(&desk).await.unwrap();
     let why = &debts[0].rotation.as_ref().unwrap().state;
-    assert!(matches!(why, RotationState::Blocked { why: Block::SeveralManagedDevices { count: 2 }, .. }), "{why:?}");
+    assert!(
+        matches!(why, RotationState::Blocked { why: Block::SeveralManagedDevices { count: 2, .. }, .. }),
+        "{why:?}"
+    );
     assert_eq!(rotations(&tenant).len(), 0);
 }
 

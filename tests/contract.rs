@@ -25,8 +25,8 @@ use keydesk::{
     config::Settings,
     desk::{Clock, Desk},
     domain::{
-        connection::read_host, device::ManagedDeviceId, key_id::KeyId, query::Query, work::find::LookUp,
-        work::open_device,
+        call::DisclosureId, connection::read_host, device::ManagedDeviceId, key_id::KeyId, query::Query,
+        work::find::LookUp, work::open_device, work::reconcile::Request as Reconcile,
     },
     ops::{self, Asking},
     simulation::{self, Options, Running, Source},
@@ -292,7 +292,7 @@ fn nullable_as_types(value: &mut Value) {
 /// A tenant in small pages, the recorder before it, and a desk that knows only the recorder.
 async fn recorded(home: &Path) -> (Running, Recorder, Arc<Desk>) {
     let options = Options {
-        scenario: Source::Small,
+        scenario: Source::Text(common::with_audit_role(include_str!("../assets/scenarios/small.toml"))),
         page_size: Some(60),
         speed: 400.0,
         auto_approve: Some(Duration::ZERO),
@@ -335,8 +335,13 @@ async fn a_whole_call(desk: &Arc<Desk>) {
 #[ignore = "needs GRAPH_SCHEMAS"]
 async fn a_whole_call_is_asked_and_answered_as_microsoft_describes_it() {
     let home = tempfile::tempdir().unwrap();
-    let (_tenant, recorder, desk) = recorded(home.path()).await;
+    let (tenant, recorder, desk) = recorded(home.path()).await;
     a_whole_call(&desk).await;
+    // A read that the ledger knows nothing of, so that Entra and Intune are asked whose device it is.
+    let graph = desk.seat().unwrap().graph;
+    graph.reveal(common::key_id(&desk, "C70E55A1"), DisclosureId::new()).await.unwrap();
+    tenant.tenant().advance(Duration::from_mins(10));
+    ops::reconcile::reconcile(&desk, &Reconcile::default(), &Asking::quietly()).await.unwrap();
     let exchanges = recorder.taken();
     let descriptions: BTreeMap<&str, Description> =
         ["v1.0", "beta"].into_iter().map(|edition| (edition, Description::read(edition))).collect();
@@ -357,6 +362,8 @@ async fn a_whole_call_is_asked_and_answered_as_microsoft_describes_it() {
     };
     assert!(asked("get", "/bitlocker/recoveryKeys", 200) && asked("get", "/bitlocker/recoveryKeys/", 404));
     assert!(asked("get", "/devices", 200) && asked("get", "/deviceManagement/managedDevices", 200));
+    assert!(asked("get", "/auditLogs/directoryAudits", 200));
+    assert!(exchanges.iter().any(|(_, one)| one.query.iter().any(|(name, _)| name == "$expand")));
     assert!(asked("post", "/rotateBitLockerKeys", 204) && asked("post", "/rotateBitLockerKeys", 404));
     assert!(exchanges.iter().any(|(_, one)| one.query.iter().any(|(name, _)| name == "$skiptoken")));
 }

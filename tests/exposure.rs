@@ -20,7 +20,7 @@ const EXPOSED: &[(&str, usize)] = &[
     ("src/sign_in/vault.rs", 2),
     ("src/sign_in/wire.rs", 2),
     // The stage.
-    ("src/tui/screens/stage.rs", 1),
+    ("src/tui/screens/stage/mod.rs", 1),
 ];
 
 #[test]

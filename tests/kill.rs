@@ -243,7 +243,7 @@ fn committed(rows: &[Row]) -> BTreeMap<Uuid, (Uuid, usize)> {
     let mut committed = BTreeMap::new();
     for row in rows {
         match &row.event {
-            Event::RotationTargeted { rotation, target } => {
+            Event::RotationTargeted { rotation, target, .. } => {
                 targets.insert(*rotation, *target);
             }
             Event::RotationSending { rotation, .. } => {

@@ -21,6 +21,7 @@ const DOCUMENTS: &[&str] = &[
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/app-registration.md",
+    "docs/audit.md",
     "docs/conditional-access.md",
     "docs/doctor.md",
     "docs/ledger.md",

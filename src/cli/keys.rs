@@ -35,7 +35,15 @@ struct Facts {
     device: Option<String>,
     verdict: Option<String>,
     escrow: &'static str,
+    /// Callers for it who could not be verified on this machine in the last 30 days.
+    refused: Vec<RefusalFacts>,
     keys: Vec<KeyFacts>,
+}
+
+#[derive(Serialize)]
+struct RefusalFacts {
+    at: String,
+    by: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -71,6 +79,9 @@ fn print(card: &Card, zone: &jiff::tz::TimeZone) -> Result<(), Failure> {
             out::line(&format!("  {sentence}"))?;
         }
     }
+    for refusal in &card.refusals {
+        out::line(&refusal.sentence(card.seen, zone))?;
+    }
     if card.keys.is_empty() {
         return out::line(&format!("Escrow: {}", card.escrow.words()));
     }
@@ -95,6 +106,14 @@ fn print_json(card: &Card) -> Result<(), Failure> {
         device: card.device.as_ref().map(|device| device.name.raw().to_owned()),
         verdict: card.verdict.as_ref().map(|verdict| verdict.sentence.clone()),
         escrow: card.escrow.words(),
+        refused: card
+            .refusals
+            .iter()
+            .map(|refusal| RefusalFacts {
+                at: refusal.at.to_string(),
+                by: refusal.by.as_ref().map(|upn| upn.raw().to_owned()),
+            })
+            .collect(),
         keys: card
             .keys
             .iter()

@@ -1,5 +1,6 @@
 //! The command line: one file a command. Each asks one op and prints its answer for a person, or as `--json`.
 
+mod audit;
 mod completions;
 mod config;
 mod console;
@@ -99,13 +100,16 @@ enum Command {
     Rotate(rotate::Rotate),
     /// List what is owed
     Debts(debts::Debts),
-    /// Print the ledger of this machine and check its chain
+    /// Print the ledger of this machine and check its chain; verify a copy, export rows
     Ledger(ledger::Ledger),
     /// Write an evidence pack: who read which key, when and why, and that it was replaced
     ///
     /// One zip with a page for a person, the same as JSON, and a script that checks it; no digit of a key is in it. Works signed out
     /// and offline. The making is recorded in the ledger. docs/evidence.md says what is in it and what it proves.
     Evidence(evidence::Evidence),
+    /// Hold the ledger against Entra's own record of key reads
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Check what a call depends on: what to fix, and who can
     ///
     /// Signs nobody in, reads no key and changes nothing that stays. The exit code is 0 where nothing is to be fixed, and 1 where something
@@ -147,6 +151,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Config(command)) => return command.run(&global.overrides()),
         // Before the settings are loaded: it also says what is wrong with them.
         Some(Command::Doctor(command)) => return block_on(command.run(&global.overrides())),
+        // Reads a file, and nothing else that may be wrong here.
+        Some(Command::Ledger(command)) if command.only_reads() => return command.read(&global.overrides()),
         _ => {}
     }
     #[cfg(feature = "simulation")]
@@ -170,8 +176,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Reveal(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Debts(command)) => command.run(&settings).await,
-            Some(Command::Ledger(command)) => command.run(&settings),
             Some(Command::Evidence(command)) => command.run(&settings).await,
+            Some(Command::Ledger(command)) => command.run(&settings).await,
+            Some(Command::Audit(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man) => Ok(()),
             #[cfg(feature = "simulation")]
             Some(Command::Simulation(_)) => Ok(()),

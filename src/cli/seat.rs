@@ -180,7 +180,7 @@ pub(super) fn prompting() -> Asking {
             Progress::Waiting(waiting) => {
                 out::note(&format!("Entra asks us to wait {}.", age::short(waiting.for_)));
             }
-            Progress::Listing(_) | Progress::Recorded => {}
+            Progress::Listing(_) | Progress::Records(_) | Progress::Recorded => {}
         },
         CancellationToken::new(),
     )

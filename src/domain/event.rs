@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     call::{CallId, DisclosureId, Verification},
     caller::Claim,
-    debt::{Block, DebtId, InstanceId, KnownKey, RotationId, Target},
+    debt::{Block, DebtId, InstanceId, KnownKey, RotationId, Source, Target},
     device::DeviceId,
     foreign::Foreign,
     key::Volume,
@@ -134,6 +134,9 @@ pub enum Event {
     RotationTargeted {
         rotation: RotationId,
         target: Target,
+        /// By the person in the stamp, who asked the caller; else by serial number, hardware identity and check-in.
+        #[serde(default)]
+        chosen: bool,
     },
     /// Another rotation is under way for the same Intune object: it pays these debts too.
     RotationJoined {
@@ -180,6 +183,8 @@ pub enum Event {
         debt: DebtId,
         reason: String,
     },
+    /// A key was read that Entra did not hand out: it is owed a replacement all the same.
+    ExternalDisclosure(Box<External>),
     /// A person says that the key was replaced: a probable proof confirmed, or a key that Entra never held.
     DebtConfirmed {
         debt: DebtId,
@@ -228,6 +233,8 @@ pub enum Return {
     NotSent,
     /// It was done before one of its debts was made: it cannot pay that one.
     DoneTooEarly,
+    /// The laptop reported a failure that passes by itself.
+    Busy { hresult: i32 },
 }
 
 /// Everything a disclosure is for, and the debt it makes.
@@ -249,6 +256,36 @@ pub struct Intent {
     pub known: Vec<KnownKey>,
     /// Entra's own clock when they were listed (`Date`).
     pub entra_time: Option<Timestamp>,
+}
+
+/// A key read in Active Directory, in MBAM, on paper or in a portal, and the debt it makes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct External {
+    pub disclosure: DisclosureId,
+    pub debt: DebtId,
+    pub key: KeyId,
+    pub source: Source,
+    /// The Entra device, where it is known: then its keys can be replaced remotely.
+    pub device: Option<DeviceId>,
+    pub device_name: Foreign,
+    pub ticket: Ticket,
+    /// The policy's reason id, and its words.
+    pub reason: String,
+    pub reason_words: String,
+    /// How the caller was verified.
+    pub verification: Verification,
+    /// The device's keys in Entra, and Entra's clock when they were listed.
+    pub known: Vec<KnownKey>,
+    pub entra_time: Option<Timestamp>,
+    /// What is to be sent to the device, and by when.
+    pub rotation: Option<Held>,
+}
+
+/// A rotation that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub rotation: RotationId,
+    pub until: Timestamp,
 }
 
 /// What happens on the stage.

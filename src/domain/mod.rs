@@ -2,9 +2,11 @@
 
 pub mod age;
 pub mod attendance;
+pub mod audit;
 pub mod call;
 pub mod caller;
 pub mod capability;
+pub mod cell;
 pub mod connection;
 pub mod debt;
 pub mod device;
@@ -20,10 +22,12 @@ pub mod moment;
 pub mod note;
 pub mod policy;
 pub mod query;
+pub mod reconcile;
 pub mod recovery_password;
 pub mod technician;
 pub mod ticket;
 pub mod verdict;
+pub mod watch;
 pub mod work;
 
 /// A GUID with a meaning of its own, so that an object id is never taken for a device id.

@@ -11,6 +11,8 @@ pub struct NoteFacts {
     pub ended: Timestamp,
     /// One clause on the rotation: "replacement sent", "new key 5D20B8F3 seen".
     pub replacement: String,
+    /// The digits were read to the wrong person.
+    pub wrong_person: bool,
     /// Sequence number and hash of the ledger's head.
     pub ledger_seq: u64,
     pub ledger_head: String,
@@ -32,6 +34,7 @@ impl Note {
             |verification| format!("Caller verified: {}.", verification.words),
         );
         let read = match (call.read, call.disclosed) {
+            _ if facts.wrong_person => "read to the wrong person",
             (true, _) => "read aloud",
             (false, Some(_)) => "asked for, none came",
             (false, None) => "not read",

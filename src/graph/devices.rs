@@ -10,6 +10,7 @@ use super::{
 use crate::domain::{
     capability::Feature,
     device::{Device, DeviceId, Join, ObjectId, ZtdId},
+    technician::UserId,
 };
 
 const FIELDS: &str = "id,deviceId,displayName,trustType,accountEnabled,isCompliant,approximateLastSignInDateTime,\
@@ -63,7 +64,32 @@ fn ztd_id(physical_id: &str) -> Option<ZtdId> {
     label.eq_ignore_ascii_case("[ZTDId]").then(|| guid.parse().ok()).flatten()
 }
 
+/// A device with whom it is registered to.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Owned {
+    device_id: Scalar,
+    #[serde(deserialize_with = "list")]
+    registered_owners: Vec<Owner>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Owner {
+    id: Scalar,
+}
+
 impl Graph {
+    /// Whom Entra has registered as this device's owner. Without a permission for users their ids come all the same.
+    pub async fn owners_of_device(&self, id: DeviceId) -> Result<Vec<UserId>, GraphError> {
+        let filter = format!("deviceId eq '{id}'");
+        let options = [("$filter", filter.as_str()), ("$expand", "registeredOwners")];
+        let ask = || Ask::get(Feature::List, select(self.url(Edition::V1, &["devices"]), "id,deviceId", &options));
+        let rows = self.all(ask, |row: Owned| (row.device_id.guid() == Some(id.0)).then_some(row.registered_owners));
+        let owners = rows.await?.items.into_iter().flatten();
+        Ok(owners.filter_map(|owner| owner.id.real_guid()).map(UserId).collect())
+    }
+
     /// The device with this device id. `None`: deleted, or never there.
     pub async fn device(&self, id: DeviceId) -> Result<Option<Device>, GraphError> {
         let found = self.devices_where(&format!("deviceId eq '{id}'")).await?;

@@ -2,6 +2,7 @@
 //!
 //! Every request carries a token for its feature and one `client-request-id` through all its repeats. What Graph says is read tolerantly, and verified strictly where something is done with it.
 
+mod audits;
 mod devices;
 mod error;
 mod managed_devices;
@@ -20,6 +21,7 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
+pub use audits::{AuditQuery, ByWhom};
 pub use error::{GraphError, RevealError, RotateError};
 pub use page::{Link, Page};
 pub use recovery_keys::{Listed, Revealed};
@@ -44,6 +46,7 @@ pub struct Graph {
     http: Http,
     session: Session,
     base: Arc<Url>,
+    audit_pace: Arc<audits::Pace>,
 }
 
 /// One request, before it has a token.
@@ -92,7 +95,7 @@ impl Graph {
     /// Graph at the session's own Graph address.
     pub fn new(http: Http, session: Session) -> Self {
         let base = Arc::new(session.connection().graph.clone());
-        Self { http, session, base }
+        Self { http, session, base, audit_pace: Arc::default() }
     }
 
     /// The same, which tells `on_wait` before every pause that Graph asks for.

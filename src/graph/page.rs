@@ -103,7 +103,7 @@ impl Graph {
         let mut seen = HashSet::new();
         while let Some(link) = whole.next.take() {
             if seen.len() == MOST_PAGES || !seen.insert(link.0.clone()) {
-                return Err(endless());
+                return Err(GraphError::endless());
             }
             let page = self.page(first(), Some(&link), &keep).await?;
             whole.items.extend(page.items);
@@ -129,8 +129,11 @@ impl Graph {
     }
 }
 
-fn endless() -> GraphError {
-    GraphError::Unexpected { status: None, code: String::new(), what: "its list does not end".into(), report: None }
+impl GraphError {
+    /// A list whose links lead on and on.
+    pub(super) fn endless() -> Self {
+        Self::Unexpected { status: None, code: String::new(), what: "its list does not end".into(), report: None }
+    }
 }
 
 /// The fields to ask for, as `$select` wants them.

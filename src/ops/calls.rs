@@ -130,6 +130,7 @@ pub async fn note(desk: &Desk, call: CallId) -> Result<ask::Note, Failure> {
         technician: desk.technician().map(|technician| technician.upn),
         ended: folded.closed.unwrap_or_else(|| desk.clock.now()),
         replacement: replacement_words(&owed, &desk.zone),
+        wrong_person: owed.iter().any(|debt| debt.compromised.is_some()),
         ledger_seq: head.seq,
         ledger_head: head.hash,
     };

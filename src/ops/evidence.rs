@@ -97,13 +97,18 @@ struct Prepared {
 
 fn prepare(maker: &Maker, subject: &Subject, place: &Place) -> Result<Prepared, Failure> {
     // A reader of its own: however long the ledger, nobody at the desk waits for this.
-    let ledger = Ledger::peek(&maker.ledger)?.ok_or_else(|| no_ledger(&maker.ledger))?;
+    let ledger = match maker.source {
+        Source::Desk => Ledger::peek(&maker.ledger).map_err(unreadable)?,
+        Source::File if maker.ledger.exists() => Some(Ledger::open_copy(&maker.ledger).map_err(unreadable)?),
+        Source::File => None,
+    };
+    let ledger = ledger.ok_or_else(|| no_ledger(&maker.ledger))?;
     let (selection, rows, head) = ledger
         .read(|conn| {
             // One state of the file for all of it.
             let conn = conn.unchecked_transaction()?;
             let mut traces = Vec::new();
-            bodies::walk(&conn, |row| traces.extend(Trace::read(row.seq, &row.body)))?;
+            bodies::walk(&conn, |seq, body| traces.extend(Trace::read(seq, body)))?;
             let selection: Selection = select(&traces, subject);
             let rows = bodies::get(&conn, selection.rows.iter().copied())?;
             Ok((selection, rows, chain::head(&conn)?))

@@ -1,5 +1,7 @@
 //! Opening a device: its keys listed afresh, its Intune object read, its duplicates judged.
 
+use jiff::SignedDuration;
+
 use crate::{
     desk::{Desk, Seat},
     domain::{
@@ -14,11 +16,13 @@ use crate::{
     },
     graph::GraphError,
     ops::{Asking, find::summary},
-    store::disclosures,
+    store::{calls, disclosures},
 };
 
 /// At most so many objects of one name are looked into, the likeliest; the verdict says how many were left out.
 const MOST_DUPLICATES: usize = 12;
+/// A caller who was refused is told of for so long.
+const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The card of a device. What Intune or the search for duplicates refuses is left out and said; keys are the point.
 pub async fn open_device(desk: &Desk, request: Request, asking: &Asking) -> Result<Card, Failure> {
@@ -58,7 +62,9 @@ pub async fn open_device(desk: &Desk, request: Request, asking: &Asking) -> Resu
             tracing::warn!(%error, "index not refreshed");
         }
     }
-    let earlier = desk.read(move |conn| disclosures::for_device(conn, id)).await?;
+    let (earlier, refusals) = desk
+        .read(move |conn| Ok((disclosures::for_device(conn, id)?, calls::refusals_for(conn, id, now - REFUSED_FOR)?)))
+        .await?;
     let encrypted = managed.iter().find_map(|managed| managed.encrypted);
     Ok(Card {
         id,
@@ -75,6 +81,7 @@ pub async fn open_device(desk: &Desk, request: Request, asking: &Asking) -> Resu
         asked: request.asked,
         verdict,
         earlier,
+        refusals,
         seen: now,
     })
 }

@@ -53,6 +53,8 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
             create_private(&folder)?;
             ops::evidence::make(desk, subject, Place::Folder(folder)).await.map(Outcome::Evidence)
         }
+        Request::WrongPerson(request) => ops::debts::wrong_person(desk, request).await.map(Outcome::Debts),
+        Request::Reconcile(request) => ops::reconcile::reconcile(desk, &request, asking).await.map(Outcome::Reconciled),
         Request::WrapUp => ops::rotate::send_held(desk).await.map(|()| Outcome::WrappedUp),
         Request::Copy(text) => copy(desk, text).await.map(|()| Outcome::Copied),
         Request::Browse(address) => browser::open(address).await.map(|()| Outcome::Browsed),

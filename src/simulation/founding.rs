@@ -38,6 +38,7 @@ pub fn found(scenario: &Scenario, seed: u64, now: Timestamp) -> World {
         }
     }
     remember_escrows(&mut world, now);
+    remember_reads(&mut world, scenario, now);
     world
 }
 
@@ -59,6 +60,18 @@ fn remember_escrows(world: &mut World, now: Timestamp) {
         let entry =
             Entry { activity: Activity::Add, at: key.created, person: None, key: key.id, device_id: key.device_id };
         world.record(entry, SignedDuration::ZERO, false);
+    }
+}
+
+/// Keys that the scenario says were read.
+fn remember_reads(world: &mut World, scenario: &Scenario, now: Timestamp) {
+    for read in &scenario.reads {
+        let begins = read.key.to_lowercase();
+        let key = world.keys.values().find(|key| key.id.to_string().starts_with(&begins));
+        let Some((key, device_id)) = key.map(|key| (key.id, key.device_id)) else { continue };
+        let person = read.by.as_deref().and_then(|upn| world.person_by_upn(upn)).map(|person| person.id);
+        let entry = Entry { activity: Activity::Read, at: before(now, read.ago), person, key, device_id };
+        world.record(entry, read.late.map_or(SignedDuration::ZERO, |late| late.0), read.doubled);
     }
 }
 

@@ -1,11 +1,13 @@
 //! Calls, as the ledger tells them.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
 use super::{TxError, all, first, parsed, parsed_option, projection::from_word};
 use crate::domain::{
-    call::{Call, CallId, CallState, Verification},
+    call::{Call, CallId, CallState, Refusal, Verification},
     debt::InstanceId,
+    device::DeviceId,
     foreign::Foreign,
     technician::UserId,
     ticket::Ticket,
@@ -39,19 +41,20 @@ pub fn holder(conn: &Connection, id: CallId) -> Result<Option<InstanceId>, TxErr
 
 /// Who verified this call's caller last.
 pub fn verified_by(conn: &Connection, id: CallId) -> Result<Option<UserId>, TxError> {
-    first(
-        conn,
-        "WITH rows AS (SELECT seq, CAST(body AS TEXT) AS body FROM ledger)
-         SELECT body ->> '$.stamp.technician.id' FROM rows
-         WHERE body ->> '$.call' = ?1 AND body ->> '$.what.event' = 'caller-verified'
-         ORDER BY seq DESC LIMIT 1",
-        [id.to_string()],
-        |row| {
-            let id: Option<String> = row.get(0)?;
-            id.map(|id| id.parse().map(UserId).map_err(|e| TxError::Row(format!("technician: {e}")))).transpose()
-        },
-    )
-    .map(Option::flatten)
+    let read = |row: &Row<'_>| Ok(parsed_option(row, "verified_by")?.map(UserId));
+    Ok(first(conn, "SELECT verified_by FROM calls WHERE id = ?1", [id.to_string()], read)?.flatten())
+}
+
+/// Whose caller could not be verified when they asked for a key of `device`, since `since`; the newest first.
+pub fn refusals_for(conn: &Connection, device: DeviceId, since: Timestamp) -> Result<Vec<Refusal>, TxError> {
+    let read = |row: &Row<'_>| {
+        let by: Option<String> = row.get("refused_by")?;
+        Ok(Refusal { at: parsed(row, "refused")?, by: by.map(Foreign::new) })
+    };
+    let sql = "SELECT refused, refused_by FROM calls WHERE device = ?1 AND refused IS NOT NULL ORDER BY number DESC";
+    // Compared as times, not as text.
+    let refusals = all(conn, sql, [device.to_string()], read)?;
+    Ok(refusals.into_iter().filter(|refusal| refusal.at > since).collect())
 }
 
 /// The number the next call gets.

@@ -1,5 +1,10 @@
 //! The chain: each row is canonical JSON that names the SHA-256 of the bytes before it.
 
+mod verify;
+
+pub(super) use verify::verify;
+pub use verify::{Break, Given, Matched, NoHead, Seen};
+
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -28,6 +33,13 @@ struct Body {
     what: Event,
 }
 
+/// What a row of any version says of its place.
+#[derive(Debug, Deserialize)]
+struct Envelope {
+    seq: u64,
+    prev: String,
+}
+
 /// The end of the chain: how many rows, and the last one's hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
@@ -41,15 +53,35 @@ impl Default for Head {
     }
 }
 
-/// Where and how a chain breaks.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Break {
-    #[error("row {0}: its bytes do not have the hash that is stored beside them (edited)")]
-    Edited(u64),
-    #[error("row {0}: it does not follow the row before it (deleted, inserted or reordered)")]
-    Unlinked(u64),
-    #[error("row {0}: it is not of a form this version reads: {1}")]
-    Unreadable(u64, String),
+/// One row as it is stored, whatever this version makes of it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The column's number; the bytes bear it too, unless somebody was at work.
+    pub seq: u64,
+    pub bytes: Vec<u8>,
+    pub hash: String,
+}
+
+impl Stored {
+    fn of(row: &rusqlite::Row<'_>) -> Result<Self, TxError> {
+        // Whatever type a meddler gave the columns, their bytes are what is judged.
+        let bytes = |column| -> Result<Vec<u8>, TxError> {
+            let value = row.get_ref(column)?;
+            Ok(value.as_bytes_or_null().ok().flatten().unwrap_or_default().to_vec())
+        };
+        Ok(Self {
+            seq: row.get::<_, i64>(0)?.cast_unsigned(),
+            bytes: bytes(1)?,
+            hash: String::from_utf8_lossy(&bytes(2)?).into_owned(),
+        })
+    }
+
+    /// The row, where this version knows its event.
+    pub fn read(&self) -> Result<Row, serde_json::Error> {
+        let body: Body = serde_json::from_slice(&self.bytes)?;
+        let Body { seq, at, stamp, call, what, .. } = body;
+        Ok(Row { seq, at, stamp, call, event: what, hash: self.hash.clone() })
+    }
 }
 
 /// The head now.
@@ -82,48 +114,35 @@ pub(super) fn append(
 
 /// Every row from `from` on, in order.
 pub(super) fn rows(conn: &Connection, from: u64) -> Result<Vec<Row>, TxError> {
-    super::all(conn, "SELECT seq, body, hash FROM ledger WHERE seq >= ?1 ORDER BY seq", [from.cast_signed()], |row| {
-        let bytes: Vec<u8> = row.get(1)?;
-        let body: Body = serde_json::from_slice(&bytes)?;
-        Ok(Row { seq: body.seq, at: body.at, stamp: body.stamp, call: body.call, event: body.what, hash: row.get(2)? })
-    })
+    let mut rows = Vec::new();
+    walk(conn, from, |row| {
+        rows.push(row);
+        true
+    })?;
+    Ok(rows)
 }
 
 /// Hands `each` every row from `from` on, in order, until it has had enough. A row that cannot be read ends the walk.
 pub(super) fn walk(conn: &Connection, from: u64, mut each: impl FnMut(Row) -> bool) -> Result<(), TxError> {
-    let mut statement = conn.prepare_cached("SELECT body, hash FROM ledger WHERE seq >= ?1 ORDER BY seq")?;
+    let mut unread = Ok(());
+    stored(conn, from, |row| match row.read() {
+        Ok(row) => each(row),
+        Err(error) => {
+            unread = Err(TxError::Row(format!("row {}: {error}", row.seq)));
+            false
+        }
+    })?;
+    unread
+}
+
+/// The same of the rows as they are stored, which also a newer version's are.
+pub(super) fn stored(conn: &Connection, from: u64, mut each: impl FnMut(&Stored) -> bool) -> Result<(), TxError> {
+    let mut statement = conn.prepare_cached("SELECT seq, body, hash FROM ledger WHERE seq >= ?1 ORDER BY seq")?;
     let mut rows = statement.query([from.cast_signed()])?;
     while let Some(row) = rows.next()? {
-        let bytes: Vec<u8> = row.get(0)?;
-        let body: Body = serde_json::from_slice(&bytes)?;
-        let row =
-            Row { seq: body.seq, at: body.at, stamp: body.stamp, call: body.call, event: body.what, hash: row.get(1)? };
-        if !each(row) {
+        if !each(&Stored::of(row)?) {
             break;
         }
     }
     Ok(())
-}
-
-/// Walks the whole chain. The head when every row follows the one before it, the first break otherwise.
-pub(super) fn verify(conn: &Connection) -> Result<Result<Head, Break>, TxError> {
-    let mut statement = conn.prepare("SELECT seq, body, hash FROM ledger ORDER BY seq")?;
-    let mut rows = statement.query([])?;
-    let mut before = Head::default();
-    while let Some(row) = rows.next()? {
-        let (seq, bytes, stored): (i64, Vec<u8>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let seq = seq.cast_unsigned();
-        if sha256(&bytes) != stored {
-            return Ok(Err(Break::Edited(seq)));
-        }
-        let body: Body = match serde_json::from_slice(&bytes) {
-            Ok(body) => body,
-            Err(e) => return Ok(Err(Break::Unreadable(seq, e.to_string()))),
-        };
-        if body.prev != before.hash || body.seq != seq || seq != before.seq + 1 {
-            return Ok(Err(Break::Unlinked(seq)));
-        }
-        before = Head { seq, hash: stored };
-    }
-    Ok(Ok(before))
 }

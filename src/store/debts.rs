@@ -10,9 +10,9 @@ use super::{
 };
 use crate::domain::{
     call::CallId,
-    debt::{Debt, DebtId, KnownKey, Rotation, RotationId, RotationState},
+    debt::{Debt, DebtId, DebtState, KnownKey, Rotation, RotationId, RotationState, Source},
     device::{DeviceId, ManagedDeviceId},
-    event::Stamp,
+    event::{Event, Stamp},
     foreign::Foreign,
     key::Volume,
     key_id::KeyId,
@@ -20,13 +20,17 @@ use crate::domain::{
 };
 
 const WITH_ROTATION: &str = "SELECT debts.*, rotations.id AS rotation_id, rotations.state AS rotation_state,
-    rotations.target, rotations.checked_in, rotations.earlier
+    rotations.target, rotations.chosen, rotations.checked_in, rotations.earlier, rotations.busy
     FROM debts LEFT JOIN rotations ON rotations.id = debts.rotation";
 
-/// Every open debt, the oldest first, then those that ended since `since`, the newest first.
+/// Every open debt, the compromised and then the oldest first, then those that ended since `since`, the newest first.
 pub fn list(conn: &Connection, since: Timestamp) -> Result<Vec<Debt>, TxError> {
-    let mut debts =
-        all(conn, &format!("{WITH_ROTATION} WHERE debts.open = 1 ORDER BY debts.since, debts.id"), [], read)?;
+    let mut debts = all(
+        conn,
+        &format!("{WITH_ROTATION} WHERE debts.open = 1 ORDER BY debts.compromised IS NULL, debts.since, debts.id"),
+        [],
+        read,
+    )?;
     let ended = all(
         conn,
         &format!("{WITH_ROTATION} WHERE debts.open = 0 ORDER BY debts.since DESC, debts.id DESC LIMIT 200"),
@@ -74,9 +78,20 @@ pub fn of_rotation(conn: &Connection, rotation: RotationId) -> Result<Vec<Debt>,
 pub fn open_rotations(conn: &Connection, tenant: Uuid) -> Result<Vec<Rotation>, TxError> {
     all(
         conn,
-        "SELECT id AS rotation_id, state AS rotation_state, target, checked_in, earlier FROM rotations
-         WHERE open = 1 AND (tenant IS NULL OR tenant = ?1)",
+        "SELECT id AS rotation_id, state AS rotation_state, target, chosen, checked_in, earlier, busy FROM rotations
+         WHERE open = 1 AND (tenant IS NULL OR tenant = ?1)
+         ORDER BY NOT EXISTS (SELECT 1 FROM debts WHERE rotation = rotations.id AND open = 1 AND compromised NOT NULL), rowid",
         [tenant.to_string()],
+        read_rotation,
+    )
+}
+
+/// Every rotation that still has something to pay, in whatever tenant.
+pub fn open_rotations_anywhere(conn: &Connection) -> Result<Vec<Rotation>, TxError> {
+    all(
+        conn,
+        "SELECT id AS rotation_id, state AS rotation_state, target, checked_in, earlier FROM rotations WHERE open = 1",
+        [],
         read_rotation,
     )
 }
@@ -84,7 +99,7 @@ pub fn open_rotations(conn: &Connection, tenant: Uuid) -> Result<Vec<Rotation>, 
 pub fn rotation(conn: &Connection, id: RotationId) -> Result<Option<Rotation>, TxError> {
     first(
         conn,
-        "SELECT id AS rotation_id, state AS rotation_state, target, checked_in, earlier FROM rotations WHERE id = ?1",
+        "SELECT id AS rotation_id, state AS rotation_state, target, chosen, checked_in, earlier, busy FROM rotations WHERE id = ?1",
         [id.to_string()],
         read_rotation,
     )
@@ -126,14 +141,15 @@ pub(super) struct NewDebt<'a> {
     pub requested: bool,
     pub known: &'a [KnownKey],
     pub entra_time: Option<Timestamp>,
+    pub source: Option<Source>,
 }
 
 /// Adds a debt. One that stands already keeps its beginning and its known keys.
 pub(super) fn insert(conn: &Connection, at: Timestamp, stamp: &Stamp, new: &NewDebt<'_>) -> Result<(), TxError> {
     conn.execute(
         "INSERT INTO debts (id, key, volume, device, device_name, call, ticket, since, state, open, requested, known,
-                            entra_time, tenant)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{\"state\":\"owed\"}', 1, ?9, ?10, ?11, ?12)
+                            entra_time, tenant, source)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{\"state\":\"owed\"}', 1, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT (id) DO UPDATE SET requested = max(requested, excluded.requested)",
         params![
             new.id.to_string(),
@@ -148,6 +164,7 @@ pub(super) fn insert(conn: &Connection, at: Timestamp, stamp: &Stamp, new: &NewD
             serde_json::to_string(new.known)?,
             new.entra_time.map(|at| at.to_string()),
             stamp.tenant.map(|tenant| tenant.to_string()),
+            new.source.map(|source| word(&source)).transpose()?,
         ],
     )?;
     Ok(())
@@ -182,6 +199,99 @@ pub(super) fn reopen(conn: &Connection, debt: DebtId) -> Result<(), TxError> {
     Ok(())
 }
 
+/// Applies `event` to the debt it names; where that ends it, its rotation is over unless it pays another.
+pub(super) fn change(conn: &Connection, id: DebtId, at: Timestamp, event: &Event) -> Result<(), TxError> {
+    change_with(conn, id, at, |debt| debt.apply(at, event))
+}
+
+/// The key was certainly never handed out.
+pub(super) fn cancel(conn: &Connection, id: DebtId, at: Timestamp) -> Result<(), TxError> {
+    change_with(conn, id, at, |debt| debt.cancel(at))
+}
+
+fn change_with(conn: &Connection, id: DebtId, at: Timestamp, change: impl FnOnce(&mut Debt)) -> Result<(), TxError> {
+    let Some(mut debt) = get(conn, id)? else { return Err(TxError::Row(format!("no debt {id}"))) };
+    change(&mut debt);
+    conn.execute(
+        "UPDATE debts SET state = ?2, open = ?3, compromised = ?4, key_deleted = ?5 WHERE id = ?1",
+        params![
+            id.to_string(),
+            serde_json::to_string(&debt.state)?,
+            debt.is_open(),
+            debt.compromised.map(|at| at.to_string()),
+            debt.key_deleted.map(|at| at.to_string()),
+        ],
+    )?;
+    let Some(mut rotation) = debt.rotation.filter(|_| debt.state != DebtState::Owed) else { return Ok(()) };
+    if of_rotation(conn, rotation.id)?.is_empty() && !matches!(rotation.state, RotationState::Over { .. }) {
+        rotation.end(at);
+        write_rotation(conn, &rotation)?;
+    }
+    Ok(())
+}
+
+/// Applies `event` to the rotation it names.
+pub(super) fn change_rotation(conn: &Connection, id: RotationId, at: Timestamp, event: &Event) -> Result<(), TxError> {
+    let Some(mut rotation) = rotation(conn, id)? else { return Err(TxError::Row(format!("no rotation {id}"))) };
+    rotation.apply(at, event);
+    write_rotation(conn, &rotation)
+}
+
+/// The debt is this rotation's to pay, which waits as `event` says; made here where there is none yet.
+pub(super) fn hold(
+    conn: &Connection,
+    id: RotationId,
+    debt: DebtId,
+    at: Timestamp,
+    event: &Event,
+) -> Result<(), TxError> {
+    let known = rotation(conn, id)?;
+    let is_new = known.is_none();
+    // Due at the end of time until the event says otherwise.
+    let mut rotation = known.unwrap_or_else(|| Rotation::new(id, RotationState::Held { until: Timestamp::MAX }));
+    rotation.apply(at, event);
+    if is_new {
+        conn.execute(
+            "INSERT INTO rotations (id, device, tenant, state, open) SELECT ?1, device, tenant, '', 1 FROM debts
+             WHERE id = ?2",
+            params![id.to_string(), debt.to_string()],
+        )?;
+    }
+    write_rotation(conn, &rotation)?;
+    conn.execute("UPDATE debts SET rotation = ?2 WHERE id = ?1", params![debt.to_string(), id.to_string()])?;
+    Ok(())
+}
+
+/// What `rotation` was to pay is `into`'s.
+pub(super) fn join(conn: &Connection, rotation: RotationId, into: RotationId) -> Result<(), TxError> {
+    conn.execute(
+        "UPDATE debts SET rotation = ?2 WHERE rotation = ?1 AND open = 1",
+        params![rotation.to_string(), into.to_string()],
+    )?;
+    Ok(())
+}
+
+fn write_rotation(conn: &Connection, rotation: &Rotation) -> Result<(), TxError> {
+    let is_open = !matches!(rotation.state, RotationState::Over { .. });
+    conn.execute(
+        "UPDATE rotations SET state = ?2, open = ?3, target = ?4, managed = ?5, chosen = ?6, checked_in = ?7, earlier = ?8,
+                              busy = ?9
+         WHERE id = ?1",
+        params![
+            rotation.id.to_string(),
+            serde_json::to_string(&rotation.state)?,
+            is_open,
+            rotation.target.map(|target| serde_json::to_string(&target)).transpose()?,
+            rotation.target.map(|target| target.managed.to_string()),
+            rotation.chosen,
+            rotation.checked_in.map(|at| at.to_string()),
+            rotation.earlier.map(|at| at.to_string()),
+            rotation.busy.map(|busy| serde_json::to_string(&busy)).transpose()?,
+        ],
+    )?;
+    Ok(())
+}
+
 fn read(row: &Row<'_>) -> Result<Debt, TxError> {
     let has_rotation = row.get::<_, Option<String>>("rotation_id")?.is_some();
     Ok(Debt {
@@ -198,17 +308,21 @@ fn read(row: &Row<'_>) -> Result<Debt, TxError> {
         known: json(row, "known")?,
         entra_time: parsed_option(row, "entra_time")?,
         compromised: parsed_option(row, "compromised")?,
+        key_deleted: parsed_option(row, "key_deleted")?,
+        source: row.get::<_, Option<String>>("source")?.map(from_word).transpose()?,
         rotation: has_rotation.then(|| read_rotation(row)).transpose()?,
     })
 }
 
 fn read_rotation(row: &Row<'_>) -> Result<Rotation, TxError> {
-    let target: Option<String> = row.get("target")?;
+    let (target, busy): (Option<String>, Option<String>) = (row.get("target")?, row.get("busy")?);
     Ok(Rotation {
         id: parsed(row, "rotation_id")?,
         state: json::<RotationState>(row, "rotation_state")?,
         target: target.map(|text| serde_json::from_str(&text)).transpose()?,
         checked_in: parsed_option(row, "checked_in")?,
         earlier: parsed_option(row, "earlier")?,
+        chosen: row.get("chosen")?,
+        busy: busy.map(|text| serde_json::from_str(&text)).transpose()?,
     })
 }

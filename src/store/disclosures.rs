@@ -7,8 +7,8 @@ use super::{TxError, all, first, parsed, projection::from_word};
 use crate::domain::{
     call::{CallId, DisclosureId, Earlier},
     debt::{DebtId, InstanceId},
-    device::DeviceId,
-    event::{Intent, Stamp},
+    device::{DeviceId, NO_DEVICE},
+    event::{External, Intent, Stamp},
     foreign::Foreign,
     key_id::KeyId,
     technician::UserId,
@@ -38,12 +38,12 @@ pub fn in_flight(conn: &Connection) -> Result<Vec<InFlight>, TxError> {
     })
 }
 
-/// When this technician's disclosures since `since` were made, the oldest first. Refused ones do not count.
+/// When this technician's disclosures since `since` were made, the oldest first. Refused ones do not count, nor keys Entra did not give.
 pub fn times_since(conn: &Connection, technician: UserId, since: Timestamp) -> Result<Vec<Timestamp>, TxError> {
     // Compared as times, not as text: RFC 3339 with and without a fraction does not sort as text.
     let times = all(
         conn,
-        "SELECT at FROM disclosures WHERE technician = ?1 AND state <> 'refused'",
+        "SELECT at FROM disclosures WHERE technician = ?1 AND state NOT IN ('refused', 'external')",
         [technician.to_string()],
         |row| parsed::<Timestamp>(row, "at"),
     )?;
@@ -111,6 +111,54 @@ pub(super) fn insert(
     Ok(())
 }
 
+/// A key that was read elsewhere.
+pub(super) fn insert_external(
+    conn: &Connection,
+    at: Timestamp,
+    stamp: &Stamp,
+    call: CallId,
+    external: &External,
+) -> Result<(), TxError> {
+    conn.execute(
+        "INSERT INTO disclosures
+            (id, call, debt, key, device, device_name, ticket, reason, technician, instance, at, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'external')",
+        params![
+            external.disclosure.to_string(),
+            call.to_string(),
+            external.debt.to_string(),
+            external.key.to_string(),
+            external.device.unwrap_or(NO_DEVICE).to_string(),
+            external.device_name.raw(),
+            external.ticket.as_str(),
+            external.reason_words,
+            stamp.technician.as_ref().map(|technician| technician.id.to_string()),
+            stamp.instance.0.to_string(),
+            at.to_string(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// The last disclosure of a debt's key that was not certainly refused.
+pub fn last_of_debt(conn: &Connection, debt: DebtId) -> Result<Option<DisclosureId>, TxError> {
+    first(
+        conn,
+        "SELECT id FROM disclosures WHERE debt = ?1 AND state <> 'refused' ORDER BY rowid DESC LIMIT 1",
+        [debt.to_string()],
+        |row| parsed(row, "id"),
+    )
+}
+
+/// Whether this technician disclosed the debt's key, in any of its disclosures.
+pub fn disclosed_by(conn: &Connection, debt: DebtId, technician: UserId) -> Result<bool, TxError> {
+    Ok(conn.query_row(
+        "SELECT EXISTS (SELECT 1 FROM disclosures WHERE debt = ?1 AND technician = ?2 AND state <> 'refused')",
+        [debt.to_string(), technician.to_string()],
+        |row| row.get(0),
+    )?)
+}
+
 /// Closes an intent. One that has an outcome already keeps it.
 pub(super) fn set_state(conn: &Connection, id: DisclosureId, state: &str) -> Result<(), TxError> {
     let changed = conn.execute(
@@ -123,7 +171,8 @@ pub(super) fn set_state(conn: &Connection, id: DisclosureId, state: &str) -> Res
     Ok(())
 }
 
-pub(super) fn debt_of(conn: &Connection, id: DisclosureId) -> Result<DebtId, TxError> {
+/// The debt a disclosure made, or joined.
+pub fn debt_of(conn: &Connection, id: DisclosureId) -> Result<DebtId, TxError> {
     first(conn, "SELECT debt FROM disclosures WHERE id = ?1", [id.to_string()], |row| parsed(row, "debt"))?
         .ok_or_else(|| TxError::Row(format!("no disclosure {id}")))
 }

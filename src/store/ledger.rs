@@ -1,29 +1,38 @@
 //! `ledger.db`: the only way to change it is to append an event, and its projections follow in the same transaction.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
+use tempfile::TempDir;
 
 use super::{
     StoreError, TxError, chain,
-    chain::{Break, Head},
+    chain::{Break, Given, Head, Seen, Stored},
+    compare::{Projections, compare},
     projection,
+    reading::Reading,
     schema::{self, Care},
 };
 use crate::domain::{
     call::CallId,
     event::{Event, Row, Stamp},
+    policy::Policy,
 };
 
 /// The ledger of this machine.
 #[derive(Debug)]
 pub struct Ledger {
     path: PathBuf,
+    /// The policy in force: its fingerprint and its lines.
+    policy: Option<(String, BTreeMap<String, String>)>,
     conn: Mutex<Connection>,
+    /// Where what is read was copied to, after the connection so that it is closed first.
+    _copy: Option<TempDir>,
 }
 
 /// One write: appends rows and reads what they made of the projections, all in one immediate transaction.
@@ -32,12 +41,23 @@ pub struct Pen<'a> {
     conn: &'a Connection,
     at: Timestamp,
     stamp: &'a Stamp,
+    policy: Option<&'a (String, BTreeMap<String, String>)>,
+    /// Whether the rows say what the policy's fingerprint stands for.
+    explained: bool,
 }
 
 impl Ledger {
     /// Opens or makes the file.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { path: path.into(), conn: Mutex::new(schema::open(path, Care::Durable)?) })
+        let conn = schema::open(path, Care::Durable)?;
+        Ok(Self { path: path.into(), policy: None, _copy: None, conn: Mutex::new(conn) })
+    }
+
+    /// The same, knowing the policy in force: what its fingerprint stands for is recorded before the first row that bears it.
+    #[must_use]
+    pub fn knowing(mut self, policy: &Policy) -> Self {
+        self.policy = Some((policy.digest(), policy.lines()));
+        self
     }
 
     /// Looks into a ledger of another desk, without changing it; `None` where there is none.
@@ -45,9 +65,14 @@ impl Ledger {
         if !path.exists() {
             return Ok(None);
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let conn = Connection::open_with_flags(path, flags).map_err(|e| TxError::Sql(e).at(path))?;
-        Ok(Some(Self { path: path.into(), conn: Mutex::new(conn) }))
+        let reading = Reading::of_a_desk(path)?;
+        Ok(Some(Self { path: path.into(), policy: None, _copy: reading.copy, conn: Mutex::new(reading.conn) }))
+    }
+
+    /// Reads a file that lies anywhere, as it is: nothing beside it is made, and its folder may be read-only.
+    pub fn open_copy(path: &Path) -> Result<Self, StoreError> {
+        let reading = Reading::of_a_copy(path)?;
+        Ok(Self { path: path.into(), policy: None, _copy: reading.copy, conn: Mutex::new(reading.conn) })
     }
 
     /// Runs `write` in one `BEGIN IMMEDIATE`; on any error nothing of it stands.
@@ -60,7 +85,8 @@ impl Ledger {
         let mut conn = self.conn();
         let run = || -> Result<T, TxError> {
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = write(&mut Pen { conn: &tx, at, stamp })?;
+            let mut pen = Pen { conn: &tx, at, stamp, policy: self.policy.as_ref(), explained: false };
+            let value = write(&mut pen)?;
             tx.commit()?;
             Ok(value)
         };
@@ -87,9 +113,22 @@ impl Ledger {
         self.read(|conn| chain::walk(conn, from, each))
     }
 
+    /// Hands `each` every row from `from` on as it is stored, also one of a newer version, until it answers `false`.
+    pub fn stored(&self, from: u64, each: impl FnMut(&Stored) -> bool) -> Result<(), StoreError> {
+        self.read(|conn| chain::stored(conn, from, each))
+    }
+
     /// Walks the whole chain.
     pub fn verify(&self) -> Result<Result<Head, Break>, StoreError> {
-        self.read(chain::verify)
+        self.read(|conn| Ok(chain::verify(conn, None)?.map(|seen| seen.head)))
+    }
+
+    /// Walks the whole chain, looks for `given` in it, and holds the projections against the rows: all of one moment.
+    pub fn examine(&self, given: Option<&Given>) -> Result<(Result<Seen, Break>, Projections), StoreError> {
+        self.read(|conn| {
+            let moment = conn.unchecked_transaction()?;
+            Ok((chain::verify(&moment, given)?, compare(&moment)?))
+        })
     }
 
     /// Throws the projections away and makes them again from the rows.
@@ -113,9 +152,14 @@ impl Ledger {
 
 /// Fills empty projections from the rows.
 pub(super) fn refill(conn: &Connection) -> Result<(), TxError> {
+    refill_from(conn, conn)
+}
+
+/// Fills the empty projections of `into` from the rows of `from`.
+pub(super) fn refill_from(from: &Connection, into: &Connection) -> Result<(), TxError> {
     let mut filled = Ok(());
-    chain::walk(conn, 1, |row| {
-        filled = projection::apply(conn, row.at, &row.stamp, row.call, &row.event);
+    chain::walk(from, 1, |row| {
+        filled = projection::apply(into, row.at, &row.stamp, row.call, &row.event);
         filled.is_ok()
     })?;
     filled
@@ -124,9 +168,30 @@ pub(super) fn refill(conn: &Connection) -> Result<(), TxError> {
 impl Pen<'_> {
     /// Appends one event and applies it. Returns its sequence number.
     pub fn append(&mut self, call: Option<CallId>, event: &Event) -> Result<u64, TxError> {
+        self.explain_policy()?;
+        self.append_only(call, event)
+    }
+
+    fn append_only(&self, call: Option<CallId>, event: &Event) -> Result<u64, TxError> {
         let seq = chain::append(self.conn, self.at, self.stamp, call, event)?;
         projection::apply(self.conn, self.at, self.stamp, call, event)?;
         Ok(seq)
+    }
+
+    /// Before the first row that bears a policy's fingerprint: what it stands for.
+    fn explain_policy(&mut self) -> Result<(), TxError> {
+        let Some((digest, lines)) = self.policy.filter(|(digest, _)| !self.explained && *digest == self.stamp.policy)
+        else {
+            return Ok(());
+        };
+        self.explained = true;
+        let known: bool =
+            self.conn
+                .query_row("SELECT EXISTS (SELECT 1 FROM policies WHERE digest = ?1)", [digest], |row| row.get(0))?;
+        if !known {
+            self.append_only(None, &Event::PolicyInForce { digest: digest.clone(), lines: lines.clone() })?;
+        }
+        Ok(())
     }
 
     /// The projections, as this transaction sees them.

@@ -48,6 +48,10 @@ CREATE TABLE debts (
     requested   INTEGER NOT NULL,
     -- When the key was read to the wrong person.
     compromised TEXT,
+    -- When Entra logged that the key was deleted.
+    key_deleted TEXT,
+    -- Where the key was read, if not from Entra.
+    source      TEXT,
     known       TEXT NOT NULL,
     entra_time  TEXT,
     rotation    TEXT
@@ -63,8 +67,12 @@ CREATE TABLE rotations (
     open       INTEGER NOT NULL,
     target     TEXT,
     managed    TEXT,
+    -- The target was chosen by a person.
+    chosen     INTEGER NOT NULL DEFAULT 0,
     checked_in TEXT,
-    earlier    TEXT
+    earlier    TEXT,
+    -- The failure that passes by itself, and how often in a row.
+    busy       TEXT
 ) STRICT;
 
 CREATE TABLE disclosures (
@@ -79,7 +87,7 @@ CREATE TABLE disclosures (
     technician TEXT,
     instance   TEXT NOT NULL,
     at         TEXT NOT NULL,
-    -- intended, served, refused, unknown
+    -- intended, served, refused, unknown; external: read elsewhere
     state      TEXT NOT NULL
 ) STRICT;
 CREATE INDEX disclosures_by_device ON disclosures (device, at);
@@ -97,20 +105,40 @@ CREATE INDEX entra_records_by_disclosure ON entra_records (disclosure);
 -- Which policies were in force: their lines stand in the row that names the digest first.
 CREATE TABLE policies (digest TEXT PRIMARY KEY) STRICT;
 
+-- Who sat at this desk: one row a person and tenant. `turn` and `there_turn` count up, so that the greatest is the last.
+CREATE TABLE seats (
+    tenant     TEXT NOT NULL,
+    technician TEXT NOT NULL,
+    -- As Entra named them when they last signed in or out here; null before.
+    person     TEXT,
+    signed_out INTEGER,
+    turn       INTEGER,
+    -- When they last proved to be at the desk.
+    there      TEXT,
+    there_turn INTEGER,
+    PRIMARY KEY (tenant, technician)
+) STRICT;
+
 -- Not folded from the ledger, and never emptied with the projections: what processes agree on, and how far the rows have travelled.
 
--- Held by one process at a time; void when its instance is dead or `until` has passed.
+-- Held by one process at a time; void when its instance is dead or `until` has passed. "watch" is held by whoever follows what is owed,
+-- "watch-next" by whoever would take over; "watch-task" stands for a day after a run of `keydesk debts watch`, whatever became of it.
 CREATE TABLE leases (
     name     TEXT PRIMARY KEY,
     instance TEXT NOT NULL,
+    -- "desk" or "watcher", and its process on this machine.
+    role     TEXT NOT NULL,
+    process  INTEGER NOT NULL,
     until    TEXT NOT NULL
 ) STRICT;
 
--- When each open rotation is looked at next, and the pause that led there, in milliseconds.
+-- When each open rotation was looked at last, and the pause until it is looked at again, in milliseconds, before jitter.
 CREATE TABLE looks (
     rotation TEXT PRIMARY KEY,
-    next     TEXT NOT NULL,
+    last     TEXT NOT NULL,
     pause    INTEGER NOT NULL,
+    -- How many looks there were: the jitter of the next pause follows from it.
+    count    INTEGER NOT NULL,
     failed   INTEGER NOT NULL
 ) STRICT;
 

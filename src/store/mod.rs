@@ -5,6 +5,7 @@
 pub mod bodies;
 pub mod calls;
 pub mod chain;
+pub mod compare;
 pub mod debts;
 pub mod disclosures;
 pub mod index;
@@ -12,10 +13,15 @@ pub mod instance;
 pub mod ledger;
 mod private;
 mod projection;
+mod reading;
+pub mod reads;
 mod schema;
 pub mod seats;
 #[cfg(test)]
+mod tampering;
+#[cfg(test)]
 mod tests;
+pub mod watch;
 
 pub use index::Index;
 pub use instance::Instance;

@@ -3,20 +3,24 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{TxError, debts, disclosures};
+use super::{TxError, debts, disclosures, seats};
 use crate::domain::{
-    call::{CallId, CallState, Verification},
-    debt::{DebtId, DebtState, RotationId, RotationState},
-    event::{Event, Intent, Stamp},
-    policy::Proof,
+    call::{CallId, CallState, DisclosureId, Verification},
+    debt::RotationId,
+    device::NO_DEVICE,
+    event::{Event, External, Intent, Stamp},
+    key::Volume,
 };
+
+/// The tables that are folded from the rows; each is compared by its first column's order.
+pub(super) const TABLES: [&str; 7] =
+    ["calls", "debts", "rotations", "disclosures", "entra_records", "policies", "seats"];
 
 /// Empties every projection.
 pub(super) fn clear(conn: &Connection) -> Result<(), TxError> {
-    conn.execute_batch(
-        "DELETE FROM calls; DELETE FROM debts; DELETE FROM rotations; DELETE FROM disclosures; DELETE FROM entra_records;
-         DELETE FROM policies;",
-    )?;
+    for table in TABLES {
+        conn.execute(&format!("DELETE FROM {table}"), [])?;
+    }
     Ok(())
 }
 
@@ -31,7 +35,12 @@ pub(super) fn apply(
 ) -> Result<(), TxError> {
     let of_call = || call.ok_or_else(|| TxError::Row("an event of a call names none".into()));
     match event {
-        Event::SignedIn { .. } | Event::SignedOut | Event::Stage { .. } | Event::Exported { .. } => Ok(()),
+        Event::Stage { .. } | Event::Exported { .. } => Ok(()),
+        Event::SignedIn { there, .. } => {
+            seats::taken(conn, stamp, false)?;
+            if *there { seats::was_there(conn, at, stamp) } else { Ok(()) }
+        }
+        Event::SignedOut => seats::taken(conn, stamp, true),
         Event::PolicyInForce { digest, .. } => {
             conn.execute("INSERT OR IGNORE INTO policies (digest) VALUES (?1)", [digest])?;
             Ok(())
@@ -92,32 +101,26 @@ pub(super) fn apply(
         }
         Event::InWindows => set_call(conn, of_call()?, "in_windows", &at.to_string()),
         Event::Intended(intent) => intended(conn, at, stamp, of_call()?, intent),
-        Event::Served { disclosure, rotation, held_until, .. } => {
+        Event::Served { disclosure, rotation, .. } => {
             disclosures::set_state(conn, *disclosure, "served")?;
             conn.execute("UPDATE calls SET read = 1 WHERE id = ?1", [of_call()?.to_string()])?;
             set_call(conn, of_call()?, "disclosed", &at.to_string())?;
-            hold_for_disclosure(conn, *disclosure, *rotation, *held_until)
+            hold_for_disclosure(conn, *disclosure, *rotation, at, event)
         }
-        Event::Unknown { disclosure, rotation, held_until, .. } => {
+        Event::Unknown { disclosure, rotation, .. } => {
             disclosures::set_state(conn, *disclosure, "unknown")?;
             set_call(conn, of_call()?, "disclosed", &at.to_string())?;
-            hold_for_disclosure(conn, *disclosure, *rotation, *held_until)
+            hold_for_disclosure(conn, *disclosure, *rotation, at, event)
         }
         Event::Refused { disclosure, .. } => {
             disclosures::set_state(conn, *disclosure, "refused")?;
             let debt = disclosures::debt_of(conn, *disclosure)?;
             if !debts::stands(conn, debt)? {
-                end_debt(conn, debt, &DebtState::Cancelled { at }, at)?;
+                debts::cancel(conn, debt, at)?;
             }
             Ok(())
         }
-        Event::Compromised { debt, .. } => {
-            conn.execute(
-                "UPDATE debts SET compromised = coalesce(compromised, ?2) WHERE id = ?1",
-                params![debt.to_string(), at.to_string()],
-            )?;
-            Ok(())
-        }
+        Event::Compromised { debt, .. } | Event::KeyDeleted { debt, .. } => debts::change(conn, *debt, at, event),
         Event::EntraRecord { disclosure, audit, at } => {
             conn.execute(
                 "INSERT OR IGNORE INTO entra_records (audit, disclosure, at) VALUES (?1, ?2, ?3)",
@@ -125,71 +128,31 @@ pub(super) fn apply(
             )?;
             Ok(())
         }
-        Event::RotationHeld { rotation, until, debts } => {
-            for debt in debts {
-                hold(conn, *rotation, *debt, *until)?;
-                link(conn, *debt, *rotation)?;
+        Event::RotationHeld { rotation, debts: owed, .. } => {
+            for debt in owed {
+                debts::hold(conn, *rotation, *debt, at, event)?;
             }
             Ok(())
         }
-        Event::RotationTargeted { rotation, target } => {
-            conn.execute(
-                "UPDATE rotations SET target = ?2, managed = ?3 WHERE id = ?1",
-                params![rotation.to_string(), serde_json::to_string(target)?, target.managed.to_string()],
-            )?;
-            Ok(())
-        }
+        Event::RotationTargeted { rotation, .. }
+        | Event::RotationSending { rotation, .. }
+        | Event::RotationAccepted { rotation, .. }
+        | Event::RotationReturned { rotation, .. }
+        | Event::RotationReported { rotation }
+        | Event::CheckedIn { rotation, .. }
+        | Event::RotationBlocked { rotation, .. } => debts::change_rotation(conn, *rotation, at, event),
         Event::RotationJoined { rotation, into } => {
-            conn.execute(
-                "UPDATE debts SET rotation = ?2 WHERE rotation = ?1 AND open = 1",
-                params![rotation.to_string(), into.to_string()],
-            )?;
-            set_rotation(conn, *rotation, &RotationState::Over { at })
+            debts::join(conn, *rotation, *into)?;
+            debts::change_rotation(conn, *rotation, at, event)
         }
-        Event::RotationSending { rotation, earlier } => {
-            conn.execute(
-                "UPDATE rotations SET earlier = ?2 WHERE id = ?1",
-                params![rotation.to_string(), earlier.map(|at| at.to_string())],
-            )?;
-            set_rotation(conn, *rotation, &RotationState::Sending { since: at })
+        Event::DebtProved { debt, .. } | Event::DebtConfirmed { debt, .. } | Event::DebtWaived { debt, .. } => {
+            debts::change(conn, *debt, at, event)
         }
-        Event::RotationAccepted { rotation, .. } => set_rotation(conn, *rotation, &RotationState::Accepted { at }),
-        Event::RotationReturned { rotation, until, .. } => {
-            set_rotation(conn, *rotation, &RotationState::Held { until: *until })
-        }
-        Event::RotationReported { rotation } => set_rotation(conn, *rotation, &RotationState::Reported { at }),
-        Event::CheckedIn { rotation, at } => {
-            conn.execute(
-                "UPDATE rotations SET checked_in = ?2 WHERE id = ?1",
-                params![rotation.to_string(), at.to_string()],
-            )?;
-            Ok(())
-        }
-        Event::RotationBlocked { rotation, why } => {
-            set_rotation(conn, *rotation, &RotationState::Blocked { why: why.clone(), at })
-        }
-        Event::DebtProved { debt, grade, new_key } => {
-            end_debt(conn, *debt, &DebtState::Proved { grade: *grade, new_key: Some(*new_key), at }, at)
-        }
-        Event::DebtConfirmed { debt, new_key, .. } => {
-            let grade = if new_key.is_some() { Proof::Probable } else { Proof::ByHand };
-            end_debt(conn, *debt, &DebtState::Proved { grade, new_key: *new_key, at }, at)
-        }
-        Event::KeyDeleted { debt, .. } => {
-            conn.execute(
-                "UPDATE debts SET state = json_set(state, '$.grade', ?2)
-                 WHERE id = ?1 AND json_extract(state, '$.grade') = ?3",
-                params![debt.to_string(), word(&Proof::Confirmed)?, word(&Proof::NewKeySeen)?],
-            )?;
-            Ok(())
-        }
-        Event::DebtWaived { debt, reason } => {
-            end_debt(conn, *debt, &DebtState::Waived { reason: reason.clone(), at }, at)
-        }
+        Event::ExternalDisclosure(external) => external_disclosure(conn, at, stamp, of_call()?, external, event),
         Event::ReplacementRequested {
             debt,
             rotation,
-            held_until,
+            held_until: _,
             key,
             volume,
             device,
@@ -209,15 +172,16 @@ pub(super) fn apply(
                 requested: true,
                 known,
                 entra_time: *entra_time,
+                source: None,
             };
             debts::insert(conn, at, stamp, &new)?;
-            hold(conn, *rotation, *debt, *held_until)?;
-            link(conn, *debt, *rotation)
+            debts::hold(conn, *rotation, *debt, at, event)
         }
     }
 }
 
 fn intended(conn: &Connection, at: Timestamp, stamp: &Stamp, call: CallId, intent: &Intent) -> Result<(), TxError> {
+    seats::was_there(conn, at, stamp)?;
     disclosures::insert(conn, at, stamp, call, intent)?;
     let new = debts::NewDebt {
         id: intent.debt,
@@ -230,6 +194,7 @@ fn intended(conn: &Connection, at: Timestamp, stamp: &Stamp, call: CallId, inten
         requested: false,
         known: &intent.known,
         entra_time: intent.entra_time,
+        source: None,
     };
     debts::insert(conn, at, stamp, &new)?;
     set_call(conn, call, "ticket", intent.ticket.as_str())?;
@@ -238,9 +203,10 @@ fn intended(conn: &Connection, at: Timestamp, stamp: &Stamp, call: CallId, inten
 
 fn hold_for_disclosure(
     conn: &Connection,
-    disclosure: crate::domain::call::DisclosureId,
+    disclosure: DisclosureId,
     rotation: RotationId,
-    until: Timestamp,
+    at: Timestamp,
+    event: &Event,
 ) -> Result<(), TxError> {
     let debt = disclosures::debt_of(conn, disclosure)?;
     // A key read twice while its replacement is under way is paid by that one.
@@ -249,49 +215,39 @@ fn hold_for_disclosure(
     }
     // Settled between the intent and this outcome: the key is out again, so it is owed again.
     debts::reopen(conn, debt)?;
-    hold(conn, rotation, debt, until)?;
-    link(conn, debt, rotation)
+    debts::hold(conn, rotation, debt, at, event)
 }
 
-/// A rotation for this debt's device that waits; its target is chosen when it is sent. One that is under way stays as it is.
-fn hold(conn: &Connection, rotation: RotationId, debt: DebtId, until: Timestamp) -> Result<(), TxError> {
-    let state = serde_json::to_string(&RotationState::Held { until })?;
-    conn.execute(
-        "INSERT INTO rotations (id, device, tenant, state, open) SELECT ?1, device, tenant, ?3, 1 FROM debts WHERE id = ?2
-         ON CONFLICT (id) DO UPDATE SET state = ?3, open = 1, target = NULL, managed = NULL
-         WHERE json_extract(state, '$.state') IN ('held', 'blocked')",
-        params![rotation.to_string(), debt.to_string(), state],
-    )?;
-    Ok(())
-}
-
-fn link(conn: &Connection, debt: DebtId, rotation: RotationId) -> Result<(), TxError> {
-    conn.execute("UPDATE debts SET rotation = ?2 WHERE id = ?1", params![debt.to_string(), rotation.to_string()])?;
-    Ok(())
-}
-
-fn set_rotation(conn: &Connection, rotation: RotationId, state: &RotationState) -> Result<(), TxError> {
-    let open = !matches!(state, RotationState::Over { .. });
-    conn.execute(
-        "UPDATE rotations SET state = ?2, open = ?3 WHERE id = ?1",
-        params![rotation.to_string(), serde_json::to_string(state)?, open],
-    )?;
-    Ok(())
-}
-
-/// Ends a debt; its rotation is over when no other debt is left on it.
-fn end_debt(conn: &Connection, debt: DebtId, state: &DebtState, at: Timestamp) -> Result<(), TxError> {
-    conn.execute(
-        "UPDATE debts SET state = ?2, open = 0 WHERE id = ?1",
-        params![debt.to_string(), serde_json::to_string(state)?],
-    )?;
-    conn.execute(
-        "UPDATE rotations SET state = ?2, open = 0
-         WHERE id = (SELECT rotation FROM debts WHERE id = ?1)
-           AND NOT EXISTS (SELECT 1 FROM debts WHERE rotation = rotations.id AND open = 1)",
-        params![debt.to_string(), serde_json::to_string(&RotationState::Over { at })?],
-    )?;
-    Ok(())
+fn external_disclosure(
+    conn: &Connection,
+    at: Timestamp,
+    stamp: &Stamp,
+    call: CallId,
+    external: &External,
+    event: &Event,
+) -> Result<(), TxError> {
+    let device = external.device.unwrap_or(NO_DEVICE);
+    disclosures::insert_external(conn, at, stamp, call, external)?;
+    let new = debts::NewDebt {
+        id: external.debt,
+        key: external.key,
+        volume: Volume::Unknown,
+        device,
+        device_name: &external.device_name,
+        call,
+        ticket: &external.ticket,
+        requested: false,
+        known: &external.known,
+        entra_time: external.entra_time,
+        source: Some(external.source),
+    };
+    debts::insert(conn, at, stamp, &new)?;
+    match external.rotation {
+        Some(held) if !debts::has_open_rotation(conn, external.debt)? => {
+            debts::hold(conn, held.rotation, external.debt, at, event)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Sets one column of a call. `column` is one of ours, never input.

@@ -4,8 +4,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::{TxError, first};
-use crate::domain::technician::{Technician, UserId};
+use super::{TxError, first, json, parsed};
+use crate::domain::{
+    event::Stamp,
+    technician::{Technician, UserId},
+};
 
 /// The last person who signed in, and whether they signed out again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,39 +24,51 @@ pub fn last_there(conn: &Connection, who: Option<(Uuid, UserId)>) -> Result<Opti
     let (tenant, technician) = who.map(|(tenant, technician)| (tenant.to_string(), technician.to_string())).unzip();
     first(
         conn,
-        "WITH rows AS (SELECT seq, CAST(body AS TEXT) AS body FROM ledger)
-         SELECT body ->> '$.at' FROM rows
-         WHERE (body ->> '$.what.event' = 'intended' OR body ->> '$.what.event' = 'signed-in' AND body ->> '$.what.there')
-           AND (?1 IS NULL OR body ->> '$.stamp.technician.id' = ?1)
-           AND (?2 IS NULL OR body ->> '$.stamp.tenant' = ?2)
-         ORDER BY seq DESC LIMIT 1",
+        "SELECT there FROM seats
+         WHERE there IS NOT NULL AND (?1 IS NULL OR technician = ?1) AND (?2 IS NULL OR tenant = ?2)
+         ORDER BY there_turn DESC LIMIT 1",
         params![technician, tenant],
-        |row| {
-            let at: String = row.get(0)?;
-            at.parse().map_err(|error| TxError::Row(format!("at: {error}")))
-        },
+        |row| parsed(row, "there"),
     )
 }
 
 /// The last seat taken in `tenant`, or in any.
 pub fn last(conn: &Connection, tenant: Option<Uuid>) -> Result<Option<LastSeat>, TxError> {
-    // The body is a BLOB of JSON text; as one, SQLite would take it for its own binary form.
     first(
         conn,
-        "WITH rows AS (SELECT seq, CAST(body AS TEXT) AS body FROM ledger)
-         SELECT body ->> '$.what.event', body -> '$.stamp.technician', body ->> '$.stamp.tenant' FROM rows
-         WHERE body ->> '$.what.event' IN ('signed-in', 'signed-out')
-           AND body ->> '$.stamp.technician' IS NOT NULL AND body ->> '$.stamp.tenant' IS NOT NULL
-           AND (?1 IS NULL OR body ->> '$.stamp.tenant' = ?1)
-         ORDER BY seq DESC LIMIT 1",
+        "SELECT person, tenant, signed_out FROM seats
+         WHERE turn IS NOT NULL AND (?1 IS NULL OR tenant = ?1) ORDER BY turn DESC LIMIT 1",
         params![tenant.map(|tenant| tenant.to_string())],
         |row| {
-            let (event, technician, tenant): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
             Ok(LastSeat {
-                technician: serde_json::from_str(&technician)?,
-                tenant: tenant.parse().map_err(|error| TxError::Row(format!("tenant: {error}")))?,
-                signed_out: event == "signed-out",
+                technician: json(row, "person")?,
+                tenant: parsed(row, "tenant")?,
+                signed_out: row.get("signed_out")?,
             })
         },
     )
+}
+
+/// Somebody signed in, or out.
+pub(super) fn taken(conn: &Connection, stamp: &Stamp, signed_out: bool) -> Result<(), TxError> {
+    let (Some(technician), Some(tenant)) = (&stamp.technician, stamp.tenant) else { return Ok(()) };
+    conn.execute(
+        "INSERT INTO seats (tenant, technician, person, signed_out, turn)
+         VALUES (?1, ?2, ?3, ?4, (SELECT coalesce(max(turn), 0) + 1 FROM seats))
+         ON CONFLICT DO UPDATE SET person = excluded.person, signed_out = excluded.signed_out, turn = excluded.turn",
+        params![tenant.to_string(), technician.id.to_string(), serde_json::to_string(technician)?, signed_out],
+    )?;
+    Ok(())
+}
+
+/// Somebody proved to be at the desk.
+pub(super) fn was_there(conn: &Connection, at: Timestamp, stamp: &Stamp) -> Result<(), TxError> {
+    let (Some(technician), Some(tenant)) = (&stamp.technician, stamp.tenant) else { return Ok(()) };
+    conn.execute(
+        "INSERT INTO seats (tenant, technician, there, there_turn)
+         VALUES (?1, ?2, ?3, (SELECT coalesce(max(there_turn), 0) + 1 FROM seats))
+         ON CONFLICT DO UPDATE SET there = excluded.there, there_turn = excluded.there_turn",
+        params![tenant.to_string(), technician.id.to_string(), at.to_string()],
+    )?;
+    Ok(())
 }

@@ -92,6 +92,7 @@ impl Model {
         let waits = match place {
             Place::SignIn => self.session.is_waiting(),
             Place::Find | Place::Matches => self.asks.any(read),
+            Place::Audit => self.asks.any(|request| matches!(request, Request::Reconcile(_))),
             Place::Quit => self.quit.as_ref().is_some_and(Quit::is_waiting),
             Place::Claim | Place::How | Place::Ticket | Place::Reasons | Place::Read | Place::Close => self
                 .call

@@ -32,6 +32,7 @@ pub enum Place {
     Calls,
     Permissions,
     Profiles,
+    Audit,
     Help,
     Runbook,
     Stop,
@@ -72,6 +73,8 @@ pub enum Action {
     LookAgain,
     Permissions,
     Profiles,
+    /// What Entra recorded.
+    Audit,
     Runbook,
     Quit,
     Verified,
@@ -80,6 +83,8 @@ pub enum Action {
     BlockBefore,
     Conceal,
     InWindows,
+    /// The wrong person heard it.
+    WrongPerson,
     Copy,
     /// The failed request as one line for Microsoft.
     CopyReport,
@@ -87,6 +92,10 @@ pub enum Action {
     OtherWay,
     /// Consent to everything at once.
     AskForEverything,
+    /// Consent to reading Entra's log.
+    AskForAudit,
+    /// One's own reads, or everyone's.
+    Whose,
     SignOut,
     TryAgain,
     Hold,

@@ -21,6 +21,7 @@ use crate::{
         debt::Debt,
         moment::{Deadline, Moment},
         policy::Policy,
+        watch::Watch,
         work::{AskId, Failure, Request, call::IncomingCaller, sign_in::Ways, sync_index::Listing},
     },
     runbook::{Evidence, Runbook, RunbookError, Walk},
@@ -91,6 +92,8 @@ pub struct Model {
     pub(super) lights: Lights,
     pub(super) listing: Listing,
     pub(super) debts: Vec<Debt>,
+    /// Who follows them.
+    pub(super) watch: Watch,
     /// Calls not closed, other than the one at the desk.
     pub(super) calls: Vec<Call>,
     /// What was typed in calls put aside at this desk.
@@ -167,6 +170,7 @@ impl Model {
             lights: Lights::default(),
             listing: Listing::default(),
             debts: Vec::new(),
+            watch: Watch::default(),
             calls: Vec::new(),
             drafts: BTreeMap::new(),
             incoming: None,
@@ -261,9 +265,10 @@ impl Model {
     pub(super) fn shown_failure(&self) -> Option<&Failure> {
         match self.place() {
             Place::SignIn => self.session.failure(),
-            Place::Debts | Place::Calls => match self.pages.last()? {
+            Place::Debts | Place::Calls | Place::Audit => match self.pages.last()? {
                 Page::Debts(page) => page.failure(),
                 Page::Calls(page) => page.failure(),
+                Page::Audit(page) => page.failure(),
                 _ => None,
             },
             Place::Stop => self.stop.as_ref().map(|stop| &stop.failure),

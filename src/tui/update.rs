@@ -10,8 +10,8 @@ use super::{
     model::Model,
     msg::{Effect, KeyPress, Msg},
     screens::{
-        Page, caller, calls, close, debts, duplicates, find, help, permissions, profiles, quit, read, runbook, sign_in,
-        stage, stop, ticket,
+        Page, audit, caller, calls, close, debts, duplicates, find, help, permissions, profiles, quit, read, runbook,
+        sign_in, stage, stop, ticket,
     },
 };
 use crate::domain::{moment::Moment, work::Request};
@@ -166,6 +166,7 @@ fn act(model: &mut Model, place: Place, action: Action) {
         Place::Calls => calls::act(model, action),
         Place::Permissions => permissions::act(model, action),
         Place::Profiles => profiles::act(model, action),
+        Place::Audit => audit::act(model, action),
         Place::Help => help::act(model, action),
         Place::Runbook => runbook::act(model, action),
         Place::Stop => stop::act(model, action),

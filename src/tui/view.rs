@@ -8,8 +8,8 @@ use super::{
     keymap::Place,
     model::{LEAST_COLS, LEAST_ROWS, Model},
     screens::{
-        Page, caller, calls, close, debts, duplicates, find, help, permissions, profiles, quit, read, runbook, sign_in,
-        small, stage, stop, ticket,
+        Page, audit, caller, calls, close, debts, duplicates, find, help, permissions, profiles, quit, read, runbook,
+        sign_in, small, stage, stop, ticket,
     },
 };
 
@@ -41,6 +41,7 @@ fn draw(model: &Model, canvas: &mut Canvas) {
         Some(Page::Calls(page)) => return calls::view(model, canvas, page),
         Some(Page::Permissions(page)) => return permissions::view(model, canvas, page),
         Some(Page::Profiles(page)) => return profiles::view(model, canvas, page),
+        Some(Page::Audit(page)) => return audit::view(model, canvas, page),
         Some(Page::Help) => return help::view(model, canvas),
         Some(Page::Runbook(page)) => return runbook::view(model, canvas, *page),
         None => {}

@@ -51,6 +51,13 @@ pub async fn tenant() -> Running {
     simulation::start(options).await.unwrap()
 }
 
+/// The small scenario, in which the technician may read Entra's log.
+pub fn with_audit_role(scenario: &str) -> String {
+    let without = "roles = [\"Helpdesk Administrator\"]\nintune_roles";
+    assert!(scenario.contains(without));
+    scenario.replacen(without, "roles = [\"Helpdesk Administrator\", \"Reports Reader\"]\nintune_roles", 1)
+}
+
 /// A tenant served from a thread of its own, for tests that block.
 pub struct Served {
     pub running: Arc<Running>,

@@ -1,7 +1,7 @@
 //! The table of the policy's lines. Each is declared here once, with the rule that says how it is read, what a user may do to it and how it
 //! is shown. The files, their merging, `keydesk config policy`, the digest and the tests all walk this table.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use toml::Value;
 
@@ -131,6 +131,11 @@ impl Policy {
     pub fn digest(&self) -> String {
         let lines: Vec<String> = LINES.iter().map(|line| format!("{} = {}\n", line.name, line.show(self))).collect();
         fingerprint(lines.concat())
+    }
+
+    /// Every line as a file would write it: what the fingerprint stands for.
+    pub fn lines(&self) -> BTreeMap<String, String> {
+        LINES.iter().map(|line| (line.name.to_owned(), line.show(self).to_string())).collect()
     }
 
     /// Nothing is allowed yet; every line is set before a policy leaves this file.

@@ -12,6 +12,7 @@ pub mod failure;
 pub mod find;
 pub mod open_device;
 pub mod profiles;
+pub mod reconcile;
 pub mod sign_in;
 pub mod sync_index;
 
@@ -20,6 +21,7 @@ pub use failure::{Failure, Kind, Report};
 use super::{
     capability::{Feature, Lights},
     debt::Debt,
+    watch::Watch,
 };
 
 /// The handle of a question, so that an answer nobody waits for any more can be dropped.
@@ -66,6 +68,10 @@ pub enum Request {
     SettleDebt(debts::Settle),
     /// Write an evidence pack.
     Evidence(super::evidence::Subject),
+    /// The digits on the stage were read to the wrong person.
+    WrongPerson(debts::WrongPerson),
+    /// Compare the ledger with Entra's own record.
+    Reconcile(reconcile::Request),
     /// Send what is held before the program ends.
     WrapUp,
     /// Text without secrets, to the clipboard.
@@ -90,6 +96,7 @@ impl Request {
             | Self::CloseCall(_)
             | Self::SettleDebt(_)
             | Self::Evidence(_)
+            | Self::WrongPerson(_)
             | Self::ConfirmName
             | Self::SendAway
             | Self::SignOut
@@ -106,6 +113,7 @@ impl Request {
             | Self::CallNote(_)
             | Self::Calls
             | Self::Debts
+            | Self::Reconcile(_)
             | Self::Copy(_)
             | Self::Browse(_)
             | Self::NextCaller => false,
@@ -121,6 +129,8 @@ pub enum Progress {
     /// The page on which to sign in.
     BrowserPage(sign_in::BrowserPage),
     Listing(sync_index::Listing),
+    /// So many records of Entra's log have come.
+    Records(usize),
     /// The service asked us to wait; nothing was handed out.
     Waiting(Waiting),
     /// The intent is on disk; the key request leaves now.
@@ -162,6 +172,7 @@ pub enum Outcome {
     Calls(Vec<super::call::Call>),
     Debts(Vec<Debt>),
     Evidence(evidence::Written),
+    Reconciled(reconcile::Answer),
     WrappedUp,
     Copied,
     Browsed,
@@ -176,6 +187,8 @@ pub enum News {
     Debt(String),
     Listing(sync_index::Listing),
     Lights(Lights),
+    /// Who follows what is owed.
+    Watch(Watch),
     /// What runs behind the desk was asked to wait.
     Waiting(Waiting),
     /// The session ended; the next request will ask for a new sign-in.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::{
-    call::Earlier,
+    call::{Earlier, Refusal},
     caller::Knowledge,
     device::{Device, DeviceId, ManagedDevice},
     escrow::Escrow,
@@ -38,6 +38,8 @@ pub struct Card {
     pub escrow: Escrow,
     /// Earlier disclosures for this device on this machine, newest first.
     pub earlier: Vec<Earlier>,
+    /// Callers for this device who could not be verified on this machine in the last 30 days, newest first.
+    pub refusals: Vec<Refusal>,
     pub seen: Timestamp,
 }
 

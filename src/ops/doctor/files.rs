@@ -111,7 +111,7 @@ fn whole(ledger: &Ledger) -> Finding {
             )),
             Err(error) => unusable(&error),
         },
-        Ok(Err(broken)) => Finding::fix(format!("The chain is broken at {broken}. Rows after it prove nothing."))
+        Ok(Err(broken)) => Finding::fix(format!("The chain is broken: {broken}. Rows after it prove nothing."))
             .by(Who::Auditor, "Copy the file aside before anything else is done to it."),
         Err(error) => unusable(&error),
     }

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 
 use crate::{
-    desk::{Desk, Seat},
+    desk::Seat,
     domain::{
-        debt::{Block, Debt, Rotation, Target},
-        device::{DeviceId, ManagedDevice},
-        event::Event,
-        work::Failure,
+        debt::{Block, Candidate, Debt, Target},
+        device::{DeviceId, ManagedDevice, ManagedDeviceId, NO_DEVICE},
+        work::{Failure, Kind},
     },
+    graph::GraphError,
 };
 
 /// Of several Intune objects of one laptop, the one in use has checked in this much later than any other.
@@ -20,24 +20,30 @@ const FILLERS: &[&str] =
     &["system serial number", "to be filled by o.e.m.", "default string", "not specified", "none", "00000"];
 
 /// The Intune object of the laptop: of the device the key was found on, or of another object of the same hardware, by Autopilot identity
-/// or serial number. Recorded once chosen.
-pub(super) async fn choose(
-    desk: &Desk,
-    seat: &Seat,
-    rotation: &Rotation,
-    owed: &[Debt],
-) -> Result<Result<Target, Block>, Failure> {
-    if let Some(target) = rotation.target {
-        return Ok(Ok(target));
-    }
+/// or serial number. Where that is unclear: what to ask.
+pub(super) async fn choose(seat: &Seat, owed: &[Debt]) -> Result<Result<Target, Block>, Failure> {
     let Some(first) = owed.first() else { return Ok(Err(Block::NoManagedDevice)) };
     let target = match in_use(&candidates(seat, first.device).await?) {
         Ok(target) => target,
         Err(block) => return Ok(Err(block)),
     };
-    let id = rotation.id;
-    desk.record(move |pen| pen.append(None, &Event::RotationTargeted { rotation: id, target })).await?;
-    Ok(Ok(target))
+    // A laptop whose Entra object is deleted can store no key there.
+    Ok(if seat.graph.device(target.device).await?.is_some() { Ok(target) } else { Err(Block::DeviceDeleted) })
+}
+
+/// The one a person chose, as Intune knows it.
+pub(in crate::ops) async fn chosen(seat: &Seat, managed: ManagedDeviceId) -> Result<Target, Failure> {
+    let found = match seat.graph.managed(managed).await {
+        Err(GraphError::NotFound { .. }) => {
+            return Err(Failure::new(Kind::NotFound, "Intune has no such object.")
+                .next("`keydesk debts --json` lists the ones to choose among."));
+        }
+        found => found?,
+    };
+    if found.device == NO_DEVICE {
+        return Err(Failure::new(Kind::Refused, Block::NotJoined.sentence(Timestamp::UNIX_EPOCH)));
+    }
+    Ok(Target { managed, device: found.device })
 }
 
 /// Every Intune object of the laptop that `device` is, or was, an object of.
@@ -74,20 +80,35 @@ fn names_a_machine(serial: &str) -> bool {
 }
 
 /// The one object there is, or the one that clearly checked in last; else the question a person has to answer.
-fn in_use(candidates: &[ManagedDevice]) -> Result<Target, Block> {
-    let target = |managed: &ManagedDevice| Target { managed: managed.id, device: managed.device };
-    let mut by_check_in: Vec<&ManagedDevice> = candidates.iter().collect();
+fn in_use(found: &[ManagedDevice]) -> Result<Target, Block> {
+    let mut by_check_in: Vec<&ManagedDevice> = found.iter().collect();
     by_check_in.sort_by_key(|managed| std::cmp::Reverse(managed.checked_in));
-    match by_check_in[..] {
-        [] => Err(Block::NoManagedDevice),
-        [only] => Ok(target(only)),
-        // Two for one Entra device: which of them Intune would act on is not ours to guess.
-        [last, next, ..] if last.device != next.device && is_clearly_later(last.checked_in, next.checked_in) => {
-            let same_object = by_check_in.iter().filter(|other| other.device == last.device).count();
-            if same_object == 1 { Ok(target(last)) } else { Err(Block::SeveralManagedDevices { count: same_object }) }
+    let last = match by_check_in[..] {
+        [] => return Err(Block::NoManagedDevice),
+        [only] => only,
+        // Two for one Entra device: which of them Intune would act on is not ours to guess. Nor is it whether a laptop that another
+        // person has now is still the caller's.
+        [last, next, ..] => {
+            let alone = by_check_in.iter().filter(|other| other.device == last.device).count() == 1;
+            let clearly = is_clearly_later(last.checked_in, next.checked_in);
+            if alone && clearly && by_check_in.iter().all(|other| same_owner(last, other)) {
+                last
+            } else {
+                let candidates = by_check_in.iter().map(|managed| Candidate::of(managed)).collect();
+                return Err(Block::SeveralManagedDevices { count: by_check_in.len(), candidates });
+            }
         }
-        _ => Err(Block::SeveralManagedDevices { count: candidates.len() }),
+    };
+    if last.device == NO_DEVICE {
+        return Err(Block::NotJoined);
     }
+    Ok(Target { managed: last.id, device: last.device })
+}
+
+/// Not known to be two people's.
+fn same_owner(one: &ManagedDevice, other: &ManagedDevice) -> bool {
+    let (one, other) = (&one.owner_upn, &other.owner_upn);
+    one.is_empty() || other.is_empty() || one.raw().eq_ignore_ascii_case(other.raw())
 }
 
 fn is_clearly_later(last: Option<Timestamp>, next: Option<Timestamp>) -> bool {
@@ -103,7 +124,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::device::{Compliance, ManagedDeviceId};
+    use crate::domain::device::Compliance;
 
     fn managed(id: u128, device: u128, checked_in: Option<&str>) -> ManagedDevice {
         ManagedDevice {
@@ -139,9 +160,11 @@ mod tests {
     #[test]
     fn two_that_checked_in_lately_or_hang_on_one_device_are_left_to_a_person() {
         let lately = [managed(1, 1, Some("2026-11-18T00:00:00Z")), managed(2, 2, Some("2026-11-19T00:00:00Z"))];
-        assert_eq!(in_use(&lately), Err(Block::SeveralManagedDevices { count: 2 }));
+        assert!(
+            matches!(in_use(&lately), Err(Block::SeveralManagedDevices { count: 2, candidates }) if candidates.len() == 2)
+        );
         let one_device = [managed(1, 1, Some("2025-01-01T00:00:00Z")), managed(2, 1, Some("2026-11-19T00:00:00Z"))];
-        assert_eq!(in_use(&one_device), Err(Block::SeveralManagedDevices { count: 2 }));
+        assert!(matches!(in_use(&one_device), Err(Block::SeveralManagedDevices { count: 2, .. })));
     }
 
     #[test]

@@ -84,6 +84,7 @@ impl Asking {
         if !(1..=MOST_ON_A_PAGE).contains(&size) {
             return Err(Failure::bad_filter("The value of $top must be between 1 and 1000."));
         }
+        let size = size.min(tenant.scenario().graph.audit_page_size);
         let select = self.query.select();
         let ascending = self.query.get("$orderby").is_some_and(|order| order.trim().to_lowercase().ends_with(" asc"));
         tenant.with(|state, now| {

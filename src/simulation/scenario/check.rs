@@ -18,8 +18,8 @@ impl Scenario {
                 return Err(Error::Contradiction(format!("{} has the unknown role {role:?}", person.upn)));
             }
         }
-        if self.graph.page_size == 0 {
-            return Err(Error::Contradiction("graph.page_size is 0".to_owned()));
+        if self.graph.page_size == 0 || self.graph.audit_page_size == 0 {
+            return Err(Error::Contradiction("a page of [graph] has no entries".to_owned()));
         }
         if self.graph.empty_page_every == 1 {
             return Err(Error::Contradiction("graph.empty_page_every = 1 would leave no page with entries".to_owned()));
@@ -44,6 +44,15 @@ impl Scenario {
             if !self.devices.iter().any(|device| device.name == caller.device && !device.keys.is_empty()) {
                 let what = format!("the caller {} speaks of {:?}, no [[device]] with keys", caller.who, caller.device);
                 return Err(Error::Contradiction(what));
+            }
+        }
+        for read in &self.reads {
+            if let Some(upn) = read.by.as_ref().filter(|upn| !known(upn)) {
+                return Err(nobody(upn, "a [[read]]"));
+            }
+            let mut written = self.devices.iter().flat_map(|device| &device.keys);
+            if read.key.is_empty() || !written.any(|key| key.prefix.eq_ignore_ascii_case(&read.key)) {
+                return Err(Error::Contradiction(format!("a [[read]] is of {:?}, no [[device.key]]", read.key)));
             }
         }
         self.fleet.as_ref().map_or(Ok(()), FleetSpec::check)

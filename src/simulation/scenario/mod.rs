@@ -102,6 +102,8 @@ pub struct Scenario {
     pub devices: Vec<DeviceSpec>,
     #[serde(default, rename = "caller")]
     pub callers: Vec<CallerSpec>,
+    #[serde(default, rename = "read")]
+    pub reads: Vec<ReadSpec>,
     pub fleet: Option<FleetSpec>,
 }
 
@@ -158,6 +160,8 @@ pub struct GraphSpec {
     pub page_size: usize,
     /// Every n-th page of a listing is empty and has a next link; 0 for never.
     pub empty_page_every: usize,
+    /// Most records on a page of the audit log, whatever `$top` says.
+    pub audit_page_size: usize,
     /// Audit queries that are served within ten seconds; 0 for any number.
     pub audit_queries_in_ten_seconds: usize,
     /// Refuse BitLocker requests without `ocp-client-name` and `ocp-client-version` with 400.
@@ -166,7 +170,13 @@ pub struct GraphSpec {
 
 impl Default for GraphSpec {
     fn default() -> Self {
-        Self { page_size: 100, empty_page_every: 0, audit_queries_in_ten_seconds: 0, insist_on_client_headers: false }
+        Self {
+            page_size: 100,
+            empty_page_every: 0,
+            audit_page_size: 1000,
+            audit_queries_in_ten_seconds: 0,
+            insist_on_client_headers: false,
+        }
     }
 }
 
@@ -345,6 +355,23 @@ pub struct CallerSpec {
     pub device: String,
     /// What they say first; `{id}` becomes the first eight characters of the key ID, spoken.
     pub says: String,
+}
+
+/// A key that was read before the story begins, by whatever way: it stands in the audit log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadSpec {
+    /// First hexadecimal digits of the key ID.
+    pub key: String,
+    /// UPN of the person who read it; missing: an application on its own.
+    pub by: Option<String>,
+    /// How long ago.
+    pub ago: Length,
+    /// How long the record takes to appear; missing: at once.
+    pub late: Option<Length>,
+    /// The record appears twice, under two ids.
+    #[serde(default)]
+    pub doubled: bool,
 }
 
 /// Machines by the number: each has one owner, and some of them a history.

@@ -199,6 +199,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
         let row = if model.session.is_renewing() { 15 } else { methods(model, canvas, desk) + 1 };
         let row = demo_caller(model, canvas, row);
         if let Some(card) = &desk.card {
+            let row = card::watch(model, canvas, row, card);
             card::open(model, canvas, row, card, true, desk.is_unmasked(model.setup.policy.mask_facts));
         }
         prompt::draw(model, canvas, desk.failure.as_ref().map(Prompt::of));

@@ -100,6 +100,18 @@ pub fn before(model: &Model, card: &Card) -> Option<String> {
     Some(format!("{nth}The last: {day}, {}.", last.reason))
 }
 
+/// The last caller for this device who could not be verified: the next one may be the same. Returns the row after.
+pub fn watch(model: &Model, canvas: &mut Canvas, row: u16, card: &Card) -> u16 {
+    let Some(last) = card.refusals.first() else { return row };
+    let mut said = last.sentence(model.now.wall, &model.setup.zone);
+    if card.refusals.len() > 1 {
+        said += " ";
+        said += &age::count(card.refusals.len(), "time");
+        said += " in 30 days.";
+    }
+    canvas.facts(row, "Watch", Role::Warn, &said, 2)
+}
+
 /// The device's objects, from `row`, at `left` columns to the right of the usual place, `focus` with the bar. Returns the row after.
 pub fn objects(model: &Model, canvas: &mut Canvas, row: u16, left: u16, card: &Card, window: Window) -> u16 {
     // Beside the card the room is narrower.

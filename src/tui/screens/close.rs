@@ -32,6 +32,7 @@ pub fn act(model: &mut Model, action: Action) {
             }
         }
         Action::GoOn if desk.writing.is_none() => model.let_go(),
+        Action::WrongPerson => super::stage::wrong_person(model),
         Action::Copy => {
             if let Some(note) = &desk.note {
                 let text = note.note.text();
@@ -54,8 +55,12 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
     let owed = desk.debts(&model.debts).iter().any(|debt| debt.is_open() && !debt.is_sent());
     skeleton::rail(model, canvas, owed.then_some(model.runbook.aside.replace_later.as_str()));
     canvas.within(layout.right, |canvas| {
-        canvas.fact(10, "Key", Role::Text, "dropped here; to see it again is a new disclosure");
-        let mut row = debt(model, canvas, desk, 11) + 1;
+        let wrong_person = desk.stage.as_ref().and_then(super::stage::Stage::wrong_person_words);
+        let row = match wrong_person {
+            Some(words) => canvas.facts(10, "Key", Role::Danger, words, 2),
+            None => canvas.facts(10, "Key", Role::Text, "dropped here; to see it again is a new disclosure", 1),
+        };
+        let mut row = debt(model, canvas, desk, row) + 1;
         if let Some(note) = &desk.note {
             canvas.put(row, 3, Role::Dim, "Note");
             for line in &note.note.lines {

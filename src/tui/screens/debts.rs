@@ -247,8 +247,10 @@ mod tests {
         let mut desk = Desk::open();
         let now = desk.now.wall;
         let hours = |n| Duration::from_hours(n);
-        let blocked =
-            RotationState::Blocked { why: Block::Reported { hresult: 0x8031_00DA_u32.cast_signed() }, at: now };
+        let blocked = RotationState::Blocked {
+            why: Block::Reported { hresult: 0x8031_00DA_u32.cast_signed(), times: 0 },
+            at: now,
+        };
         let accepted = RotationState::Accepted { at: now - jiff::SignedDuration::from_hours(3) };
         let mut waits = debt(0x4F2B_91C0, "HVC-LT-0421", "0048213", hours(3), now, accepted.clone());
         waits.rotation.as_mut().unwrap().checked_in = Some("2026-11-20T09:12:00Z".parse().unwrap());

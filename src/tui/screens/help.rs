@@ -67,6 +67,7 @@ fn name(place: Place) -> &'static str {
         Place::Calls => "calls",
         Place::Profiles => "tenants",
         Place::Permissions => "permissions",
+        Place::Audit => "audit",
         Place::Runbook => "runbook",
         Place::Stop => "stopped",
     }

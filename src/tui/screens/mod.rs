@@ -1,5 +1,6 @@
 //! One screen a file: its state, what its keys do, what it draws, its tests.
 
+pub mod audit;
 pub mod caller;
 pub mod calls;
 pub mod card;
@@ -35,6 +36,7 @@ pub enum Page {
     Calls(calls::CallsPage),
     Permissions(permissions::PermissionsPage),
     Profiles(profiles::ProfilesPage),
+    Audit(audit::AuditPage),
     Help,
     Runbook(runbook::RunbookPage),
 }
@@ -47,6 +49,7 @@ impl Page {
             Self::Calls(_) => Place::Calls,
             Self::Permissions(_) => Place::Permissions,
             Self::Profiles(_) => Place::Profiles,
+            Self::Audit(_) => Place::Audit,
             Self::Help => Place::Help,
             Self::Runbook(_) => Place::Runbook,
         }

@@ -187,7 +187,7 @@ fn evidence(model: &Model, feature: Feature, light: &Light) -> (String, String) 
             let when = match feature {
                 Feature::List => "Asked for when you sign in.",
                 Feature::Reveal | Feature::Rotate => "Not asked for yet: opening a call does, or the key a now.",
-                Feature::Audit => "Not asked for yet: only the key a does.",
+                Feature::Audit => "Not asked for yet: the page on F7 does, or the key a now.",
             };
             (when.into(), String::new())
         }
@@ -270,7 +270,7 @@ mod tests {
     fn a_light_that_was_not_asked_for_says_what_asks() {
         let mut desk = open();
         desk.press("4");
-        assert!(desk.shows("Not asked for yet: only the key a does."), "{:#?}", desk.rows());
+        assert!(desk.shows("Not asked for yet: the page on F7 does, or the key a now."), "{:#?}", desk.rows());
     }
 
     #[test]

@@ -153,6 +153,7 @@ pub fn act(model: &mut Model, action: Action) {
             desk.failure = None;
         }
         Action::InWindows => in_windows(model),
+        Action::WrongPerson => stage::wrong_person(model),
         _ => {}
     }
 }
@@ -205,7 +206,10 @@ fn body(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
             None if !desk.was_read() => "none came; asking for it again is a new disclosure",
             None => "not here; asking for it again is a new disclosure",
         };
-        canvas.fact(13, "Key", Role::Text, said);
+        match desk.stage.as_ref().and_then(stage::Stage::wrong_person_words) {
+            Some(words) => canvas.facts(13, "Key", Role::Danger, words, 2),
+            None => canvas.fact(13, "Key", Role::Text, said),
+        };
     }
     close::debt(model, canvas, desk, 15) + 1
 }
@@ -243,6 +247,7 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
     }
     let can_show = desk.stage.as_ref().is_some_and(stage::Stage::has_digits);
     let mut hints = Vec::new();
+    let on_record = desk.stage.as_ref().is_some_and(|stage| stage.wrong_person() != stage::Wrong::No);
     if can_show {
         hints.push(model.hint(Action::GoOn, "show"));
         hints.push(model.hint(Action::Conceal, "show"));
@@ -251,6 +256,9 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
         hints.push(model.hint(Action::GoOn, "ask again, a new disclosure").unless(writing, "writing"));
     }
     hints.push(model.hint(Action::InWindows, "in Windows").unless(desk.writing.is_some(), "writing"));
+    if desk.stage.is_some() {
+        hints.push(model.hint(Action::WrongPerson, "wrong person").unless(on_record, "on record"));
+    }
     hints.push(model.hint(Action::Park, "park"));
     hints.push(model.hint(Action::Help, "help"));
     hints

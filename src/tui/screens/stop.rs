@@ -39,7 +39,10 @@ fn try_again(model: &mut Model) {
         model.toast(Role::Text, "Enter tries again.");
         return;
     }
-    let writes_call = !matches!(request, Request::OpenCall(_) | Request::ResumeCall(_) | Request::SettleDebt(_));
+    let writes_call = !matches!(
+        request,
+        Request::OpenCall(_) | Request::ResumeCall(_) | Request::SettleDebt(_) | Request::WrongPerson(_)
+    );
     let ask = model.ask(request);
     if let Some(desk) = model.call.as_mut().filter(|_| writes_call) {
         desk.writing = Some(ask);

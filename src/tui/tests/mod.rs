@@ -1,6 +1,7 @@
 //! Keys in, effects and screens out: the desk with a small tenant behind it that answers at once, unless a test holds an answer back.
 
 mod chaos;
+mod entra;
 mod golden_path;
 mod screen;
 mod world;
@@ -12,6 +13,7 @@ use crossterm::event::KeyCode;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use ratatui::{Terminal, backend::TestBackend};
 
+pub use entra::reconciled;
 pub(crate) use screen::{assert_screen, picture};
 pub use world::{World, debt, failure, policy};
 

@@ -29,6 +29,7 @@ use crate::domain::{
         find::{DeviceMatch, Found, KeyMatch},
         open_device::{Card, Duplicate},
         profiles::ProfileState,
+        reconcile::Answer,
         sign_in::{AnotherName, Redeemed, SignedIn, SignedOut, Way},
         sync_index::Listing,
     },
@@ -153,6 +154,7 @@ pub fn card(now: Timestamp) -> Card {
         keys,
         duplicates: vec![Duplicate { device: stale, keys: Some(3) }, Duplicate { device: registered, keys: Some(0) }],
         verdict: Some(verdict),
+        refusals: Vec::new(),
         earlier: vec![Earlier {
             at: "2026-10-25T09:00:00Z".parse().unwrap(),
             key: KeyId(Uuid::from_u128(7)),
@@ -178,13 +180,9 @@ pub fn debt(key: u32, name: &str, ticket: &str, owed: Duration, now: Timestamp, 
         known: Vec::new(),
         entra_time: None,
         compromised: None,
-        rotation: Some(Rotation {
-            id: RotationId(Uuid::from_u128(u128::from(key))),
-            state,
-            target: None,
-            checked_in: None,
-            earlier: None,
-        }),
+        key_deleted: None,
+        source: None,
+        rotation: Some(Rotation::new(RotationId(Uuid::from_u128(u128::from(key))), state)),
     }
 }
 
@@ -204,6 +202,7 @@ pub struct World {
     /// What nobody has consented to yet.
     pub lacking: Vec<Feature>,
     pub profiles: Vec<ProfileState>,
+    pub reconciled: Result<Answer, Failure>,
     call: Option<Call>,
 }
 
@@ -249,6 +248,7 @@ impl World {
             }),
             lacking: Vec::new(),
             profiles: Vec::new(),
+            reconciled: Ok(super::reconciled(now)),
             call: None,
         }
     }
@@ -306,13 +306,8 @@ impl World {
                 call.in_windows = Some(self.now);
                 let call = call.clone();
                 for debt in self.debts.iter_mut().filter(|debt| debt.call == call.id) {
-                    debt.rotation = Some(Rotation {
-                        id: RotationId(Uuid::from_u128(3)),
-                        state: RotationState::Accepted { at: self.now },
-                        target: None,
-                        checked_in: None,
-                        earlier: None,
-                    });
+                    let sent = RotationState::Accepted { at: self.now };
+                    debt.rotation = Some(Rotation::new(RotationId(Uuid::from_u128(3)), sent));
                 }
                 let debts = self.debts.clone();
                 Outcome::InWindows(call::Note { note: self.note(&call), call, debts })
@@ -332,8 +327,15 @@ impl World {
             }
             Request::CloseCall(_) => Outcome::Closed(self.close()),
             Request::Calls => Outcome::Calls(self.calls.clone()),
+            Request::WrongPerson(wrong) => {
+                for debt in self.debts.iter_mut().filter(|debt| debt.call == wrong.call) {
+                    debt.compromised = Some(self.now);
+                }
+                Outcome::Debts(self.debts.clone())
+            }
             Request::Debts | Request::SettleDebt(_) => Outcome::Debts(self.debts.clone()),
             Request::Evidence(_) => Outcome::Evidence(Self::written()),
+            Request::Reconcile(_) => Outcome::Reconciled(self.reconciled.clone()?),
             Request::WrapUp => Outcome::WrappedUp,
             Request::Copy(_) => Outcome::Copied,
             Request::Browse(_) => Outcome::Browsed,
@@ -456,6 +458,7 @@ impl World {
             technician: Some("dana@harborview.example".into()),
             ended: self.now,
             replacement: "replacement sent".into(),
+            wrong_person: self.debts.iter().any(|debt| debt.compromised.is_some()),
             ledger_seq: 4812,
             ledger_head: "9c41e07a55".into(),
         };

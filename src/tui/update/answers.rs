@@ -3,7 +3,7 @@
 use super::super::{
     call_desk::CallDesk,
     model::Model,
-    screens::{Page, Stop, evidence, find, profiles, quit, read, sign_in},
+    screens::{Page, Stop, audit, evidence, find, profiles, quit, read, sign_in, stage},
     theme::Role,
 };
 use crate::domain::{
@@ -37,6 +37,7 @@ pub fn progress(model: &mut Model, ask: AskId, progress: Progress) {
             }
             model.listing = listing;
         }
+        Progress::Records(records) => audit::records_came(model, records),
         Progress::Waiting(waiting) => {
             model.waits.begin(ask, waiting, model.now);
             read::waiting(model, ask, waiting);
@@ -75,6 +76,7 @@ fn reach(model: &mut Model, request: &Request, failure: Option<&Failure>) {
             | Request::LookUp(_)
             | Request::OpenDevice(_)
             | Request::Disclose(_)
+            | Request::Reconcile(_)
     );
     match failure.map(|failure| failure.kind) {
         Some(Kind::Unreachable) => model.offline = model.offline.or(Some(model.now.wall)),
@@ -125,11 +127,16 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
             let current = model.call.as_ref().map(|desk| desk.call.id);
             model.calls = calls.into_iter().filter(|call| Some(call.id) != current).collect();
         }
+        (Request::WrongPerson(_), Outcome::Debts(debts)) => {
+            model.debts = debts;
+            stage::compromised(model);
+        }
         (_, Outcome::Debts(debts)) => {
             model.debts = debts;
             quit::debts_known(model);
         }
         (_, Outcome::Evidence(written)) => evidence::written(model, &written),
+        (Request::Reconcile(asked), Outcome::Reconciled(answer)) => audit::answered(model, &asked, answer),
         (_, Outcome::WrappedUp) => quit::wrapped_up(model, Ok(())),
         (_, Outcome::Copied) => model.toast(Role::Ok, "√ Copied."),
         (_, Outcome::Browsed) => model.toast(Role::Text, "The page is open in your browser."),
@@ -140,7 +147,12 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
         // Nothing to show; or an outcome that is no answer to what was asked.
         (
             _,
-            Outcome::Recorded | Outcome::Found(_) | Outcome::LookedUp(_) | Outcome::Device(_) | Outcome::Redeemed(_),
+            Outcome::Recorded
+            | Outcome::Found(_)
+            | Outcome::LookedUp(_)
+            | Outcome::Device(_)
+            | Outcome::Redeemed(_)
+            | Outcome::Reconciled(_),
         ) => {}
     }
 }
@@ -205,7 +217,10 @@ fn in_windows(model: &mut Model, note: Note) {
     }
     if let Some(desk) = model.call.as_mut().filter(|desk| desk.call.id == note.call.id) {
         desk.call = note.call.clone();
-        desk.stage = None;
+        // Whose digits they were is still known: the wrong person may have heard them.
+        if let Some(stage) = &mut desk.stage {
+            stage.forget();
+        }
         desk.note = Some(note);
     }
 }
@@ -258,6 +273,7 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
         }
         // Nothing of the call hangs on it.
         (Request::Evidence(_), _) => return evidence::failed(model, &failure),
+        (Request::Reconcile(_), Kind::SignIn) => return audit::lacks(model),
         (_, Kind::Locked) => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
@@ -303,6 +319,10 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
                 desk.failure = Some(failure);
             }
         }
+        Request::WrongPerson(_) => {
+            stage::not_compromised(model);
+            model.toast(Role::Danger, format!("× Not recorded: {}", printable(&failure.happened)));
+        }
         Request::SettleDebt(_) | Request::Debts => match model.pages.last_mut() {
             Some(Page::Debts(page)) => page.failed(failure),
             _ => model.toast(Role::Warn, format!("× {failure}")),
@@ -311,6 +331,7 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
             Some(Page::Calls(page)) => page.failed(failure),
             _ => model.toast(Role::Warn, format!("× {failure}")),
         },
+        Request::Reconcile(_) => audit::failed(model, failure),
         Request::NextCaller => model.incoming = None,
         // The lights say it.
         Request::Redeem(_) => {}
@@ -351,6 +372,7 @@ pub fn news(model: &mut Model, news: News) {
             find::index_grew(model);
         }
         News::Lights(lights) => model.lights = lights,
+        News::Watch(watch) => model.watch = watch,
         News::Waiting(waiting) => model.waits.begin_behind(waiting, model.now),
         News::SignedOut => model.session.signed_out(),
     }

@@ -6,6 +6,7 @@ use super::{
         model::Model,
         screens::{
             Page,
+            audit::{self, AuditPage},
             calls::CallsPage,
             debts::DebtsPage,
             find,
@@ -44,6 +45,10 @@ pub fn act(model: &mut Model, place: Place, action: Action) -> bool {
             open(model, Page::Profiles(ProfilesPage::default()));
             model.ask(Request::Profiles);
         }
+        Action::Audit => {
+            open(model, Page::Audit(AuditPage::default()));
+            audit::opened(model);
+        }
         Action::Runbook => {
             let at = model.walk().now();
             open(model, Page::Runbook(RunbookPage { at }));
@@ -73,6 +78,7 @@ fn look_again(model: &mut Model) {
     model.looking = match (model.pages.last(), &model.call) {
         (Some(Page::Debts(_)), _) => Some(model.ask(Request::Debts)),
         (Some(Page::Calls(_)), _) => Some(model.ask(Request::Calls)),
+        (Some(Page::Audit(_)), _) => audit::look_again(model),
         (Some(Page::Duplicates(_)) | None, Some(desk)) => {
             let request = OpenDevice { device: desk.call.device, asked: Some(desk.call.key) };
             Some(model.ask(Request::OpenDevice(request)))

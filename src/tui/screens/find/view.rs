@@ -255,6 +255,7 @@ fn one_match(model: &Model, canvas: &mut Canvas, target: &Target) {
     let mut row = if let Some(open) = model.find.target_card() {
         let row = card::facts(model, canvas, 10, open, Some((&target.key, target.rank)), unmasked);
         let row = card::verdict(canvas, row + 1, open) + 1;
+        let row = card::watch(model, canvas, row, open);
         match card::before(model, open) {
             Some(said) => canvas.facts(row, "Before", Role::Text, &said, 2) + 1,
             None => row,

@@ -15,7 +15,7 @@ use super::{
         model::{Model, SETTLE},
         theme::Role,
     },
-    find,
+    Page, find,
     stage::{self, Stage},
 };
 use crate::domain::{
@@ -103,6 +103,16 @@ pub fn renew(model: &mut Model, request: Request) {
     if !model.session.is_waiting() && !matches!(model.session.state, State::Another(_)) {
         begin(model, Why::Session(features));
     }
+}
+
+/// Somebody asks for what this feature needs: a prompt, and then `request`. Pages go, so that the prompt is seen.
+pub fn ask_consent(model: &mut Model, feature: Feature, request: Request) {
+    if model.session.is_waiting() || matches!(model.session.state, State::Another(_)) {
+        return;
+    }
+    model.pages.clear();
+    model.session.after.push(request);
+    begin(model, Why::Consent(vec![feature]));
 }
 
 /// Before a key is asked for: whether a locked desk has to be opened first.
@@ -226,7 +236,12 @@ fn seated(model: &mut Model, signed_in: SignedIn) {
 fn reads_in_their_name(request: &Request) -> bool {
     matches!(
         request,
-        Request::SyncIndex | Request::Find(_) | Request::LookUp(_) | Request::OpenDevice(_) | Request::Redeem(_)
+        Request::SyncIndex
+            | Request::Find(_)
+            | Request::LookUp(_)
+            | Request::OpenDevice(_)
+            | Request::Redeem(_)
+            | Request::Reconcile(_)
     )
 }
 
@@ -235,6 +250,7 @@ fn reads_in_their_name(request: &Request) -> bool {
 fn taken_over(model: &mut Model) {
     stage::drop_digits(model);
     model.forget_those(reads_in_their_name);
+    forget_audit(model);
     model.find = find::Find::default();
     model.listing = Listing::default();
     model.session.put_off.clear();
@@ -249,6 +265,11 @@ fn taken_over(model: &mut Model) {
     }
 }
 
+/// What Entra's log said to one person is not for another.
+fn forget_audit(model: &mut Model) {
+    model.pages.retain(|page| !matches!(page, Page::Audit(_)));
+}
+
 /// Signed out: the first screen, and nothing of the desk on it.
 pub fn left(model: &mut Model, out: SignedOut) {
     stage::drop_digits(model);
@@ -256,6 +277,7 @@ pub fn left(model: &mut Model, out: SignedOut) {
     model.forget_those(|request| {
         reads_in_their_name(request) || matches!(request, Request::SignIn(_) | Request::Resume)
     });
+    forget_audit(model);
     let draft = model.call.take().map(|desk| (desk.call.id, CallDesk::into_draft(desk)));
     model.drafts.extend(draft);
     model.calls = out.calls;
