@@ -22,6 +22,7 @@ use keydesk::{
         evidence::Subject,
         foreign::Foreign,
         policy::Proof,
+        ticket::Ticket,
         verdict::{Confidence, Why},
         work::{
             Kind,
@@ -221,7 +222,7 @@ async fn the_rows_are_the_ledgers_own_and_the_making_is_one_of_them() {
     let Event::Exported { format, sha256, from, to, ticket } = &last.event else { panic!("{last:?}") };
     assert_eq!((format.as_str(), sha256), ("evidence", &made.written.sha256));
     assert_eq!((Some(*from), Some(*to)), (evidence["ledger"]["first"].as_u64(), evidence["ledger"]["last"].as_u64()));
-    assert_eq!(ticket.as_ref().map(|ticket| ticket.as_str()), Some(TICKET));
+    assert_eq!(ticket.as_ref().map(Ticket::as_str), Some(TICKET));
     assert_eq!((made.written.recorded, last.seq), (Some(last.seq), before.seq + 1));
     desk.ledger().verify().unwrap().unwrap();
 }

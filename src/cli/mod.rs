@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod evidence;
 mod find;
+mod forward;
 mod keys;
 mod ledger;
 mod out;
@@ -110,6 +111,8 @@ enum Command {
     /// Hold the ledger against Entra's own record of key reads
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Send the ledger's rows to the security team's collectors, where the policy names some
+    Forward(forward::Forward),
     /// Check what a call depends on: what to fix, and who can
     ///
     /// Signs nobody in, reads no key and changes nothing that stays. The exit code is 0 where nothing is to be fixed, and 1 where something
@@ -161,14 +164,20 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let is_demo = false;
     let load = if is_demo { Settings::for_demo } else { Settings::load };
     let settings = load(&global.overrides()).map_err(misconfigured)?;
-    settings.paths.create().map_err(misconfigured)?;
     let filter = std::env::var("KEYDESK_LOG").ok();
+    // The console says on its own screen what keeps it from its files.
+    if command.is_some() || filter.is_some() {
+        settings.paths.create().map_err(misconfigured)?;
+    }
     let _log = logging::start(&settings.paths.log(), filter.as_deref()).map_err(misconfigured)?;
+    // The console and `forward` send what waits themselves.
+    let rest =
+        command.as_ref().is_some_and(|command| !matches!(command, Command::Forward(_))).then(|| settings.clone());
     block_on(async {
-        match command {
-            None => console::run(settings, &global.overrides()).await,
+        let result = match command {
+            None => Box::pin(console::run(settings, &global.overrides())).await,
             #[cfg(feature = "simulation")]
-            Some(Command::Demo(command)) => command.run(settings).await,
+            Some(Command::Demo(command)) => Box::pin(command.run(settings)).await,
             Some(Command::SignIn(command)) => command.run(&settings, global.no_input).await,
             Some(Command::SignOut(command)) => command.run(&settings).await,
             Some(Command::Find(command)) => command.run(&settings, global.no_input).await,
@@ -179,10 +188,15 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Evidence(command)) => command.run(&settings).await,
             Some(Command::Ledger(command)) => command.run(&settings).await,
             Some(Command::Audit(command)) => command.run(&settings, global.no_input).await,
+            Some(Command::Forward(command)) => command.run(&settings).await,
             Some(Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man) => Ok(()),
             #[cfg(feature = "simulation")]
             Some(Command::Simulation(_)) => Ok(()),
+        };
+        if let Some(settings) = rest {
+            forward::rest(&settings).await;
         }
+        result
     })
 }
 

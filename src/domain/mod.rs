@@ -20,6 +20,7 @@ pub mod key;
 pub mod key_id;
 pub mod moment;
 pub mod note;
+pub mod outbox;
 pub mod policy;
 pub mod query;
 pub mod reconcile;

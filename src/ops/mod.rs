@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod evidence;
 mod failure;
 pub mod find;
+pub mod forward;
 pub mod ledger;
 pub mod open_device;
 pub mod profiles;

@@ -6,7 +6,10 @@ use super::browser;
 use crate::{
     config::paths::create_private,
     desk::Desk,
-    domain::work::{Failure, Kind, Outcome, Request},
+    domain::{
+        policy::Policy,
+        work::{Failure, Kind, Outcome, Request},
+    },
     ops::{self, Asking, calls::Caller, evidence::Place, sign_in::Arrival},
 };
 
@@ -71,9 +74,15 @@ fn arrived(arrival: Arrival) -> Outcome {
 
 /// Copies a text without secrets, where the policy allows it.
 async fn copy(desk: &Desk, text: String) -> Result<(), Failure> {
-    if !desk.policy.copy.holds(desk.is_simulation()) {
-        return Err(Failure::new(Kind::Refused, "The policy does not allow copying here (output.copy).")
-            .next("Type it over; the screen keeps it."));
-    }
+    may_copy(&desk.policy, desk.is_simulation())?;
     desk.clipboard.copy_text(text).await.map_err(|error| Failure::new(Kind::Failed, error.to_string()))
+}
+
+/// Whether the policy lets text without secrets into the clipboard.
+pub(super) fn may_copy(policy: &Policy, simulation: bool) -> Result<(), Failure> {
+    if policy.copy.holds(simulation) {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Refused, "The policy does not allow copying here (output.copy).")
+        .next("Type it over; the screen keeps it."))
 }

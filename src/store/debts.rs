@@ -12,7 +12,7 @@ use crate::domain::{
     call::CallId,
     debt::{Debt, DebtId, DebtState, KnownKey, Rotation, RotationId, RotationState, Source},
     device::{DeviceId, ManagedDeviceId},
-    event::{Event, Stamp},
+    event::{Carried, Event, Stamp},
     foreign::Foreign,
     key::Volume,
     key_id::KeyId,
@@ -168,6 +168,43 @@ pub(super) fn insert(conn: &Connection, at: Timestamp, stamp: &Stamp, new: &NewD
         ],
     )?;
     Ok(())
+}
+
+/// Takes over a debt that was open in another ledger, and what is to pay it.
+pub(super) fn carry(conn: &Connection, stamp: &Stamp, carried: &Carried) -> Result<(), TxError> {
+    let new = NewDebt {
+        id: carried.debt,
+        key: carried.key,
+        volume: carried.volume,
+        device: carried.device,
+        device_name: &carried.device_name,
+        call: carried.of_call,
+        ticket: &carried.ticket,
+        // No disclosure of this ledger stands for it, so no refusal here ends it.
+        requested: true,
+        known: &carried.known,
+        entra_time: carried.entra_time,
+        source: carried.source,
+    };
+    insert(conn, carried.since, &Stamp { tenant: carried.tenant, ..stamp.clone() }, &new)?;
+    let debt = carried.debt.to_string();
+    conn.execute(
+        "UPDATE debts SET compromised = ?2, key_deleted = ?3, rotation = ?4 WHERE id = ?1",
+        params![
+            debt,
+            carried.compromised.map(|at| at.to_string()),
+            carried.key_deleted.map(|at| at.to_string()),
+            carried.rotation.as_ref().map(|rotation| rotation.id.to_string())
+        ],
+    )?;
+    let Some(rotation) = &carried.rotation else { return Ok(()) };
+    // Several debts may hang on one.
+    conn.execute(
+        "INSERT OR IGNORE INTO rotations (id, device, tenant, state, open) SELECT ?1, device, tenant, '', 1 FROM debts
+         WHERE id = ?2",
+        params![rotation.id.to_string(), debt],
+    )?;
+    write_rotation(conn, rotation)
 }
 
 /// Whether a debt stands for anything but the disclosure just refused.

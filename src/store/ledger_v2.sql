@@ -142,11 +142,14 @@ CREATE TABLE looks (
     failed   INTEGER NOT NULL
 ) STRICT;
 
--- The last row each sink has taken: the ledger itself is the outbox, in order.
+-- The last row each sink has taken: the ledger itself is the outbox, in order. One process at a time sends to a sink; its turn is void when
+-- its instance is dead or `until` has passed.
 CREATE TABLE forwarded (
     sink     TEXT PRIMARY KEY,
     seq      INTEGER NOT NULL,
-    at       TEXT NOT NULL,
+    at       TEXT,
     failures INTEGER NOT NULL,
-    error    TEXT
+    error    TEXT,
+    instance TEXT,
+    until    TEXT
 ) STRICT;

@@ -35,7 +35,8 @@ pub(super) fn apply(
 ) -> Result<(), TxError> {
     let of_call = || call.ok_or_else(|| TxError::Row("an event of a call names none".into()));
     match event {
-        Event::Stage { .. } | Event::Exported { .. } => Ok(()),
+        Event::Stage { .. } | Event::Exported { .. } | Event::SetAside { .. } => Ok(()),
+        Event::DebtCarried(carried) => debts::carry(conn, stamp, carried),
         Event::SignedIn { there, .. } => {
             seats::taken(conn, stamp, false)?;
             if *there { seats::was_there(conn, at, stamp) } else { Ok(()) }

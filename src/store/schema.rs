@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, config::DbConfig};
+use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
 use rusqlite_migration::{HookError, M, MigrationDefinitionError, Migrations};
 
 use super::{StoreError, TxError, ledger};
@@ -50,14 +50,38 @@ pub(super) fn open(path: &std::path::Path, care: Care) -> Result<Connection, Sto
     let mut conn = Connection::open(path).map_err(|e| TxError::Sql(e).at(path))?;
     set_up(&mut conn, care).map_err(|e| TxError::Sql(e).at(path))?;
     let steps = if care == Care::Durable { ledger_steps() } else { index_steps() };
-    steps.to_latest(&mut conn).map_err(|e| match e {
+    migrate(&steps, &mut conn).map_err(|e| match e {
         rusqlite_migration::Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
             StoreError::Newer(path.into())
         }
         rusqlite_migration::Error::RusqliteError { err, .. } => TxError::Sql(err).at(path),
         other => StoreError::Open { path: path.into(), detail: other.to_string() },
     })?;
+    if care == Care::Durable {
+        sound(&conn).and_then(|sound| sound.map_err(TxError::Row)).map_err(|error| match error {
+            TxError::Row(detail) => StoreError::Damaged { path: path.into(), detail },
+            other => other.at(path),
+        })?;
+    }
     Ok(conn)
+}
+
+/// Whether every page of the file hangs together; else what does not. A page that no write comes by is damaged all the same.
+pub(super) fn sound(conn: &Connection) -> Result<Result<(), String>, TxError> {
+    let said: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok(if said == "ok" { Ok(()) } else { Err(said) })
+}
+
+/// Brings the tables up to date. Of several processes that start at once one does it and the others wait; the version is read before they
+/// wait, so that what fails then is looked at once more: it has been done.
+fn migrate(steps: &Migrations<'_>, conn: &mut Connection) -> rusqlite_migration::Result<()> {
+    conn.set_transaction_behavior(TransactionBehavior::Immediate);
+    let done = steps.to_latest(conn).or_else(|error| match error {
+        rusqlite_migration::Error::RusqliteError { .. } => steps.to_latest(conn),
+        other => Err(other),
+    });
+    conn.set_transaction_behavior(TransactionBehavior::Deferred);
+    done
 }
 
 fn set_up(conn: &mut Connection, care: Care) -> rusqlite::Result<()> {
@@ -68,7 +92,9 @@ fn set_up(conn: &mut Connection, care: Care) -> rusqlite::Result<()> {
     conn.pragma_update(None, "journal_mode", "WAL")?;
     match care {
         Care::Durable => {
-            conn.pragma_update(None, "synchronous", "FULL")?;
+            // As FULL; and where the write-ahead log cannot be had (its making failed, a file system without shared memory), the folder is
+            // synced too once the rollback journal is gone from it: a power cut must not bring the journal back and take the last rows away.
+            conn.pragma_update(None, "synchronous", "EXTRA")?;
             // macOS: an fsync alone does not reach the platter.
             conn.pragma_update(None, "fullfsync", true)?;
             conn.pragma_update(None, "checkpoint_fullfsync", true)?;

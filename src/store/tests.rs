@@ -405,3 +405,20 @@ fn a_damaged_index_is_thrown_away_and_made_anew() {
     let index = Index::open(&path).unwrap();
     assert_eq!(index.listing().unwrap().keys, 0);
 }
+
+#[test]
+fn desks_that_start_at_once_open_one_ledger() {
+    for _ in 0..20 {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("ledger.db");
+        let (gate, path) = (std::sync::Barrier::new(4), &path);
+        std::thread::scope(|scope| {
+            let open = || {
+                gate.wait();
+                Ledger::open(path).map(|ledger| ledger.head().unwrap().seq)
+            };
+            let desks: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            desks.into_iter().for_each(|desk| assert_eq!(desk.join().unwrap().unwrap(), 0));
+        });
+    }
+}

@@ -2,6 +2,12 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 #[cfg(unix)]
+pub mod crowd;
+#[cfg(target_os = "linux")]
+pub mod machine;
+#[cfg(unix)]
+pub mod outside;
+#[cfg(unix)]
 pub mod pty;
 
 use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
@@ -229,4 +235,11 @@ pub fn device_of(desk: &Desk, prefix: &str) -> DeviceId {
 
 pub fn key_id(desk: &Desk, prefix: &str) -> KeyId {
     key(desk, prefix).key.id
+}
+
+/// Keeps figures where `.ci/run` prints them from.
+pub fn figures(name: &str, figures: &serde_json::Value) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/figures");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{name}.json")), format!("{figures}\n")).unwrap();
 }

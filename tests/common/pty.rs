@@ -114,6 +114,11 @@ impl Term {
         self.child.wait().unwrap();
     }
 
+    /// Whether the program has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     pub fn signal(&self, signal: rustix::process::Signal) {
         let id = self.child.process_id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
         rustix::process::kill_process(id.unwrap(), signal).unwrap();

@@ -86,7 +86,7 @@ pub enum RotationState {
 }
 
 /// A rotation as the ledger tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rotation {
     pub id: RotationId,
     pub state: RotationState,

@@ -30,7 +30,8 @@ pub(super) fn story(debt: DebtId, rows: &[Row<'_>]) -> DebtStory {
     for row in own.iter().copied() {
         if story.key.is_none() {
             story.key = row.key();
-            story.since = row.at();
+            story.since = row.when("since").or_else(|| row.at());
+            story.compromised = row.what("compromised").is_string();
             story.device = row.text("device").map(|id| DeviceFacts {
                 id,
                 name: row.text("device_name").unwrap_or_default(),
@@ -47,7 +48,7 @@ fn apply(story: &mut DebtStory, row: &Row<'_>, reads: &mut BTreeSet<DisclosureId
     match row.event() {
         "intended" => reads.extend(row.disclosure()),
         // Owed whatever becomes of a request to Entra.
-        "replacement-requested" | "external-disclosure" => *requested = true,
+        "replacement-requested" | "external-disclosure" | "debt-carried" => *requested = true,
         "refused" => {
             if let Some(disclosure) = row.disclosure() {
                 reads.remove(&disclosure);

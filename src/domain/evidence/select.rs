@@ -90,7 +90,7 @@ pub(super) fn ids<T: std::str::FromStr>(of: &Value, fields: &[&str]) -> Vec<T> {
 /// Every rotation an event names, by itself or with what it waits for.
 pub(super) fn rotations(what: &Value) -> Vec<RotationId> {
     let mut all = ids(what, &["rotation", "into"]);
-    all.extend(ids::<RotationId>(&what["rotation"], &["rotation"]));
+    all.extend(ids::<RotationId>(&what["rotation"], &["rotation", "id"]));
     all
 }
 

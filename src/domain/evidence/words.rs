@@ -64,6 +64,17 @@ pub(super) fn said(row: &Row<'_>) -> String {
         "debt-waived" => format!("The replacement was waived: {}.", text("reason")),
         "debt-confirmed" => confirmed(row),
         "key-deleted" => format!("Entra logged that the disclosed key was deleted (audit record {}).", text("audit")),
+        "debt-carried" => format!(
+            "Key {} was owed already in the ledger before this one, which is damaged; it stays owed here, under {}.",
+            short(row.what("key")),
+            text("ticket")
+        ),
+        "set-aside" => {
+            format!(
+                "The ledger before this one was damaged and kept as it is, SHA-256 {}; this one begins here.",
+                text("sha256")
+            )
+        }
         "exported" => format!(
             "Rows {} to {} were exported ({}), SHA-256 {}.",
             row.what("from"),
@@ -201,8 +212,7 @@ fn confirmed(row: &Row<'_>) -> String {
 /// "; name: match, serial: not asked"
 fn compared(row: &Row<'_>) -> String {
     let all = row.what("claims").as_array().map(Vec::as_slice).unwrap_or_default();
-    let said: Vec<String> =
-        all.iter().map(|claim| claim_words(claim)).map(|(fact, how)| format!("{fact}: {how}")).collect();
+    let said: Vec<String> = all.iter().map(claim_words).map(|(fact, how)| format!("{fact}: {how}")).collect();
     if said.is_empty() { String::new() } else { format!("; {}", said.join(", ")) }
 }
 

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod evidence;
 pub mod failure;
 pub mod find;
+pub mod forward;
 pub mod open_device;
 pub mod profiles;
 pub mod reconcile;
@@ -133,6 +134,8 @@ pub enum Progress {
     Records(usize),
     /// The service asked us to wait; nothing was handed out.
     Waiting(Waiting),
+    /// The intent is on disk; the security team's collector has to take it before the key request leaves.
+    Forwarding,
     /// The intent is on disk; the key request leaves now.
     Recorded,
 }
@@ -191,6 +194,8 @@ pub enum News {
     Watch(Watch),
     /// What runs behind the desk was asked to wait.
     Waiting(Waiting),
+    /// Rows wait for a collector, and have for a while.
+    RowsWait(forward::SinkState),
     /// The session ended; the next request will ask for a new sign-in.
     SignedOut,
 }

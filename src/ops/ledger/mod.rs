@@ -41,13 +41,20 @@ impl Verdict {
     }
 }
 
-/// Judges this machine's ledger, which a desk may have open. One that is not there yet has no rows.
+/// Judges this machine's ledger, which a desk may have open.
 pub fn examine_own(path: &Path, head: Option<&str>) -> Result<Verdict, Failure> {
     let given = head.map(given).transpose()?;
-    match Ledger::peek(path).map_err(unreadable)? {
-        Some(ledger) => examine(&ledger, given.as_ref()),
-        None => Err(missing(path)),
+    // Noted before it is looked for: a desk may write meanwhile.
+    let noted = Ledger::noted(path);
+    let Some(ledger) = Ledger::peek(path).map_err(unreadable)? else { return Err(missing(path)) };
+    let mut verdict = examine(&ledger, given.as_ref())?;
+    // This machine notes the end itself: rows that are lost here show without a head from elsewhere.
+    if let (Ok(_), Some(noted)) = (&verdict.chain, noted)
+        && let Some(lost) = ledger.lost(&noted).map_err(unreadable)?
+    {
+        verdict.chain = Err(lost);
     }
+    Ok(verdict)
 }
 
 /// Judges a file that lies anywhere.

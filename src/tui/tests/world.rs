@@ -15,7 +15,7 @@ use crate::domain::{
     key::{Key, Place, Volume},
     key_id::KeyId,
     note::{Note, NoteFacts},
-    policy::{Allowance, Method, Pins, Policy, Proof, Reason},
+    policy::{Allowance, Forwarding, Method, Pins, Policy, Proof, Reason},
     query::Query,
     recovery_password::RecoveryPassword,
     technician::{Technician, Tenant, UserId},
@@ -76,6 +76,7 @@ pub fn policy() -> Policy {
         pins: Pins::default(),
         ways: vec![Way::DeviceCode, Way::Browser],
         closes: Proof::NewKeySeen,
+        forward: Forwarding::default(),
     }
 }
 

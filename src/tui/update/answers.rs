@@ -7,12 +7,14 @@ use super::super::{
     theme::Role,
 };
 use crate::domain::{
+    age,
     call::Call,
     debt::Debt,
     foreign::printable,
     work::{
         AskId, Failure, Kind, News, Outcome, Progress, Request,
         call::{CaughtUp, Closed, Note},
+        forward::SinkState,
         open_device::{Card, Request as OpenDevice},
     },
 };
@@ -42,6 +44,7 @@ pub fn progress(model: &mut Model, ask: AskId, progress: Progress) {
             model.waits.begin(ask, waiting, model.now);
             read::waiting(model, ask, waiting);
         }
+        Progress::Forwarding => read::forwarding(model),
         Progress::Recorded => read::recorded(model),
     }
 }
@@ -286,7 +289,7 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             }
             return sign_in::renew(model, request);
         }
-        (_, Kind::Record) if request.must_finish() => {
+        (_, Kind::Record) if request.must_finish() || request == Request::CatchUp => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
             }
@@ -374,6 +377,17 @@ pub fn news(model: &mut Model, news: News) {
         News::Lights(lights) => model.lights = lights,
         News::Watch(watch) => model.watch = watch,
         News::Waiting(waiting) => model.waits.begin_behind(waiting, model.now),
+        News::RowsWait(state) => rows_wait(model, &state),
         News::SignedOut => model.session.signed_out(),
     }
+}
+
+/// Said once: a call is disturbed by it only where the policy lets no key be read before.
+fn rows_wait(model: &mut Model, state: &SinkState) {
+    let since =
+        state.waiting.since.map_or_else(String::new, |at| format!(" since {}", age::clock(at, &model.setup.zone)));
+    let rows = age::count(usize::try_from(state.waiting.rows).unwrap_or(usize::MAX), "row");
+    let policy = &model.setup.policy.forward;
+    let means = if policy.comes_before_key() { "no key before they are taken" } else { "calls go on" };
+    model.toast(Role::Warn, format!("! The security team lacks {rows}{since}; {means}."));
 }
