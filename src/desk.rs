@@ -10,8 +10,8 @@ use std::{
     time::Instant,
 };
 
-use jiff::{Timestamp, tz::TimeZone};
-use tokio::sync::Notify;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use tokio::sync::{Notify, watch};
 
 use crate::{
     clipboard::Clipboard,
@@ -20,6 +20,7 @@ use crate::{
         attendance::Attendance,
         capability::Lights,
         connection::Connection,
+        debt::InstanceId,
         disclosure::Unwritten,
         event::Stamp,
         moment::Moment,
@@ -31,10 +32,11 @@ use crate::{
             sign_in::{Way, Ways},
         },
     },
+    forward::{self, Sink},
     graph::Graph,
     http::Http,
     sign_in::{Session, Vault},
-    store::{Index, Instance, Ledger, Pen, StoreError, TxError, index},
+    store::{Index, Instance, Ledger, Pen, StoreError, TxError, aside, index, instance::Alone},
 };
 
 /// Where ops take the time from.
@@ -136,6 +138,10 @@ pub struct Desk {
     changed: Notify,
     /// How often somebody took the seat.
     sittings: AtomicU64,
+    /// Counts the writes that appended rows.
+    rows: watch::Sender<u64>,
+    /// Where copies of the rows go.
+    sinks: Vec<Sink>,
     stamp: Stamp,
     /// The demo has some.
     callers: Option<tokio::sync::Mutex<Callers>>,
@@ -149,6 +155,37 @@ impl std::fmt::Debug for Desk {
     }
 }
 
+/// What became of the wish to set the ledger aside.
+#[derive(Clone, Debug)]
+pub enum SetAside {
+    Done(aside::SetAside),
+    /// An earlier time was cut short; now it is done.
+    Finished,
+    /// There is nothing wrong with it.
+    Healthy,
+    /// Another desk is open on it.
+    Busy,
+}
+
+/// The clipboard, where no desk is open.
+pub fn clipboard() -> Clipboard {
+    Clipboard::new()
+}
+
+/// Nobody has signed in yet.
+fn stamp(settings: &Settings, instance: InstanceId) -> Stamp {
+    Stamp {
+        technician: None,
+        tenant: None,
+        app: settings.connection.as_ref().map(|c| c.client_id.clone()).unwrap_or_default(),
+        host: whoami::hostname().unwrap_or_default(),
+        account: whoami::account().unwrap_or_default(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        policy: settings.policy.digest(),
+        instance,
+    }
+}
+
 /// Why a desk cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
@@ -156,7 +193,7 @@ pub enum DeskError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("This program cannot mark itself as running: {0}")]
+    #[error("The folder of the ledger cannot be written: {0}.")]
     Instance(std::io::Error),
     #[error(transparent)]
     Http(#[from] crate::http::HttpError),
@@ -167,7 +204,10 @@ impl From<DeskError> for Failure {
         match error {
             DeskError::Store(error) => error.into(),
             DeskError::Config(error) => error.into(),
-            other => Self::new(Kind::Failed, other.to_string()),
+            DeskError::Instance(_) => Self::new(Kind::Record, error.to_string())
+                .meaning("No request has left. Entra has recorded no read.")
+                .next("Let this account write to the state folder, and see that its disk has room."),
+            other @ DeskError::Http(_) => Self::new(Kind::Failed, other.to_string()),
         }
     }
 }
@@ -177,19 +217,11 @@ impl Desk {
     pub fn open(settings: &Settings, clock: Clock) -> Result<Self, DeskError> {
         let paths = settings.paths.clone();
         paths.create()?;
+        // First, so that a ledger that is being set aside is done before it is opened.
+        let instance = Instance::start(&paths.instances()).map_err(DeskError::Instance)?;
         let ledger = Ledger::open(&paths.ledger())?.knowing(&settings.policy);
         index::remove_unused(&paths.state, clock.now(), settings.policy.index_expires);
-        let instance = Instance::start(&paths.instances()).map_err(DeskError::Instance)?;
-        let stamp = Stamp {
-            technician: None,
-            tenant: None,
-            app: settings.connection.as_ref().map(|c| c.client_id.clone()).unwrap_or_default(),
-            host: whoami::hostname().unwrap_or_default(),
-            account: whoami::account().unwrap_or_default(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            policy: settings.policy.digest(),
-            instance: instance.id,
-        };
+        let stamp = stamp(settings, instance.id);
         Ok(Self {
             connection: settings.connection.clone(),
             policy: settings.policy.clone(),
@@ -210,9 +242,28 @@ impl Desk {
             attendance: Mutex::default(),
             changed: Notify::new(),
             sittings: AtomicU64::default(),
+            rows: watch::Sender::new(0),
+            sinks: forward::sinks(&settings.policy.forward),
             stamp,
             callers: None,
             unwritten: Mutex::default(),
+        })
+    }
+
+    /// Keeps a damaged ledger as it is and begins another, while no desk is open on it and none can start.
+    pub fn set_aside(settings: &Settings, clock: &Clock) -> Result<SetAside, DeskError> {
+        let paths = &settings.paths;
+        paths.create()?;
+        let Some(_alone) = Alone::take(&paths.instances()).map_err(DeskError::Instance)? else {
+            return Ok(SetAside::Busy);
+        };
+        let stamp = stamp(settings, InstanceId(uuid::Uuid::now_v7()));
+        let delay = SignedDuration::try_from(settings.policy.rotation_delay).unwrap_or(SignedDuration::MAX);
+        let done = aside::set_aside(&paths.ledger(), clock.now(), delay, &stamp, |_| Ok(()))?;
+        Ok(match done {
+            aside::Done::SetAside(done) => SetAside::Done(done),
+            aside::Done::Finished => SetAside::Finished,
+            aside::Done::Healthy => SetAside::Healthy,
         })
     }
 
@@ -339,8 +390,9 @@ impl Desk {
         &self,
         write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let (ledger, stamp, at) = (Arc::clone(&self.ledger), self.stamp(), self.clock.now());
-        Ok(unblocked(move || ledger.write(at, &stamp, write)).await?)
+        let written = self.write(self.stamp(), write).await;
+        self.rows.send_modify(|count| *count += 1);
+        written
     }
 
     /// Appends in the name of somebody who does not sit here, or not yet.
@@ -350,7 +402,24 @@ impl Desk {
         tenant: Option<uuid::Uuid>,
         write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let stamp = Stamp { technician, tenant, ..self.stamp.clone() };
+        let written = self.write(Stamp { technician, tenant, ..self.stamp.clone() }, write).await;
+        self.rows.send_modify(|count| *count += 1);
+        written
+    }
+
+    /// Writes what is no row: how far others have come with them.
+    pub(crate) async fn keep<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&rusqlite::Connection) -> Result<T, TxError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.write(self.stamp.clone(), |pen| write(pen.conn())).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        stamp: Stamp,
+        write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError> + Send + 'static,
+    ) -> Result<T, Failure> {
         let (ledger, at) = (Arc::clone(&self.ledger), self.clock.now());
         Ok(unblocked(move || ledger.write(at, &stamp, write)).await?)
     }
@@ -367,6 +436,16 @@ impl Desk {
     /// The ledger itself, for what reads all of it.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// Changes whenever rows were appended in this process.
+    pub fn rows_written(&self) -> watch::Receiver<u64> {
+        self.rows.subscribe()
+    }
+
+    /// Where copies of the rows go.
+    pub fn sinks(&self) -> &[Sink] {
+        &self.sinks
     }
 
     /// Wakes the watcher: something is owed, sent or settled.

@@ -11,9 +11,11 @@
 //! | [`clipboard`] | copy so that no history keeps it, and take it back | domain |
 //! | [`sign_in`] | device code, browser, session, vault | http, domain |
 //! | [`graph`] | Microsoft Graph: a page, and one file a resource | `sign_in`, http, domain |
+//! | [`forward`] | copies of the ledger's rows, to syslog and to a webhook | http, domain |
+//! | [`evidence`] | the files of an evidence pack: JSON, a page, a script, one zip | domain |
 //! | [`config`] | file, environment, flags; the policy; paths; logging | domain |
-//! | [`desk`] | the wiring: config, policy, clock, stores and clients become one [`desk::Desk`] | config, graph, `sign_in`, http, store, clipboard, domain |
-//! | [`ops`] | one file a verb: the order of steps lives here | desk, graph, `sign_in`, http, store, clipboard, domain |
+//! | [`desk`] | the wiring: config, policy, clock, stores and clients become one [`desk::Desk`] | config, graph, forward, `sign_in`, http, store, clipboard, domain |
+//! | [`ops`] | one file a verb: the order of steps lives here | desk, evidence, graph, forward, `sign_in`, http, store, clipboard, domain |
 //! | [`tui`] | the model, `update`, the key table, a file a screen | domain, runbook |
 //! | [`runtime`] | the event loop; effects performed; the terminal entered and left | tui, ops, desk, config, domain |
 //! | [`cli`] | one file a command | desk, ops, runtime, config, simulation, domain |
@@ -43,6 +45,8 @@ pub mod clipboard;
 pub mod config;
 pub mod desk;
 pub mod domain;
+pub mod evidence;
+pub mod forward;
 pub mod graph;
 pub mod http;
 pub mod ops;

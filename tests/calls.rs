@@ -162,6 +162,7 @@ async fn what_the_policy_demands_is_demanded_before_anything_leaves() {
         device: found.key.device,
         device_name: "HVC-LT-0421".into(),
         heard: 8,
+        why: None,
     };
     let call = ops::calls::open(&desk, open).await.unwrap();
     assert_eq!(disclose(&desk, &call).await.unwrap_err().happened, "The caller is not verified yet.");

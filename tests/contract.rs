@@ -194,7 +194,7 @@ impl Description {
         match (schema, exchange.answer.is_empty()) {
             (Value::Null, true) => {}
             (Value::Null, false) => wrong.push("an answer where none is described".to_owned()),
-            (schema, _) => wrong.extend(self.complaints_of_answer(schema, &exchange.answer, seen)),
+            (schema, _) => wrong.extend(self.complaints_of_answer(schema, exchange, seen)),
         }
         wrong
     }
@@ -228,8 +228,13 @@ impl Description {
         }
     }
 
-    fn complaints_of_answer(&self, schema: &Value, answer: &[u8], seen: &mut BTreeSet<&'static str>) -> Vec<String> {
-        let Ok(mut body) = serde_json::from_slice::<Value>(answer) else {
+    fn complaints_of_answer(
+        &self,
+        schema: &Value,
+        exchange: &Exchange,
+        seen: &mut BTreeSet<&'static str>,
+    ) -> Vec<String> {
+        let Ok(mut body) = serde_json::from_slice::<Value>(&exchange.answer) else {
             return vec!["the answer is no JSON".to_owned()];
         };
         mend(&mut body, seen);
@@ -246,7 +251,10 @@ impl Description {
             _ => (vec![body], declared),
         };
         let names: BTreeSet<&String> = rows.iter().filter_map(Value::as_object).flat_map(|row| row.keys()).collect();
-        let unknown = names.into_iter().filter(|name| !name.contains('@') && !declared.contains_key(*name));
+        // What leads to other objects is described where it can be asked for, in `$expand`: its name was held against that.
+        let expands = |name: &str| exchange.query.iter().any(|(option, value)| option == "$expand" && value == name);
+        let unknown =
+            names.into_iter().filter(|name| !name.contains('@') && !expands(name) && !declared.contains_key(*name));
         wrong.extend(unknown.map(|name| format!("property {name} is not described")));
         wrong
     }

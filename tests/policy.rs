@@ -33,6 +33,13 @@ sign_in.ways = ["device-code", "browser"]
 pins.tenants = []
 pins.authorities = []
 pins.graphs = []
+forward.when = "after"
+forward.webhook = "https://evil.example"
+forward.token_env = "PATH"
+forward.secret_env = "PATH"
+forward.syslog = "udp://evil.example"
+forward.syslog_ca = "/tmp/evil.pem"
+forward.facility = "user"
 "#;
 
 /// The reasons and methods that ship, and one more of each.

@@ -216,10 +216,17 @@ fn the_script_that_verifies_a_ledger_agrees_with_the_program_and_finds_an_edit()
     let verified = || Command::new("python3").arg("-c").arg(script).arg(&file).output().unwrap();
     assert_eq!(String::from_utf8(verified().stdout).unwrap(), head);
 
+    let lines = home.path().join("rows.jsonl");
+    keydesk(&["ledger", "export", "--format", "jsonl", "--out", lines.to_str().unwrap()]);
+    let script = document.split("```python\n").nth(2).unwrap().split_once("```").unwrap().0;
+    let exported = Command::new("python3").arg("-c").arg(script).arg(&lines).output().unwrap();
+    let end = String::from_utf8(exported.stdout).unwrap();
+    assert!(head.trim_end().ends_with(end.trim_end()) && end.len() == 65, "{end}");
+
     let ledger = rusqlite::Connection::open(&file).unwrap();
     ledger.execute_batch("DROP TRIGGER ledger_is_never_updated").unwrap();
-    let edit = "UPDATE ledger SET body = CAST(replace(CAST(body AS TEXT), 'INC', 'INX') AS BLOB) WHERE seq = 4";
+    let edit = "UPDATE ledger SET body = CAST(replace(CAST(body AS TEXT), 'INC', 'INX') AS BLOB) WHERE seq = 5";
     assert_eq!(ledger.execute(edit, []).unwrap(), 1);
     let found = verified();
-    assert!(!found.status.success() && String::from_utf8(found.stderr).unwrap().contains("row 4: edited"));
+    assert!(!found.status.success() && String::from_utf8(found.stderr).unwrap().contains("row 5: edited"));
 }

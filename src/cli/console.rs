@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::seat;
 use crate::{
     config::{Overrides, Settings},
-    desk::Desk,
+    desk::{Clock, Desk},
     domain::work::{Failure, Kind, profiles::DEFAULT},
     runtime::{self, Ended, RunError},
 };
@@ -15,7 +14,9 @@ pub(super) async fn run(settings: Settings, overrides: &Overrides) -> Result<(),
     let mut settings = settings;
     loop {
         settings.connection().map_err(super::misconfigured)?;
-        match open(&settings, seat::open(&settings)?).await? {
+        let opened = runtime::until_open(&settings, false, |settings| Desk::open(settings, Clock::system())).await?;
+        let Some(desk) = opened else { return Ok(()) };
+        match open(&settings, Arc::new(desk)).await? {
             Ended::Quit => return Ok(()),
             Ended::Profile(name) => {
                 settings = Settings::load(&at(overrides, name)).map_err(super::misconfigured)?;

@@ -10,6 +10,7 @@ use crate::{
         connection::{Connection, read_host},
         work::{Failure, Kind, call::IncomingCaller},
     },
+    runtime,
     simulation::{self, Options, Running, Source},
 };
 
@@ -49,10 +50,13 @@ impl Demo {
         let tenant = self.start(settings.paths.state.join("tenant.json")).await?;
         settings.connection = Some(connection(&tenant)?);
         settings.policy = policy::with_lines(POLICY, "the demo's policy").map_err(super::misconfigured)?;
-        let desk = Desk::open(&settings, Clock::system())?.with_callers(callers(&tenant));
-        let ended = console::open(&settings, Arc::new(desk)).await;
+        let opened = runtime::until_open(&settings, true, |settings| Desk::open(settings, Clock::system())).await;
+        let ended = match opened {
+            Ok(Some(desk)) => console::open(&settings, Arc::new(desk.with_callers(callers(&tenant)))).await.map(drop),
+            other => other.map(drop),
+        };
         tenant.shutdown().await;
-        ended.map(drop)
+        ended
     }
 
     async fn start(&self, state: PathBuf) -> Result<Running, Failure> {

@@ -90,6 +90,7 @@ fn setup(overrides: &Overrides) -> (Setup, bool) {
             .or(policy_alone.as_ref().map(|alone| &alone.policy))
             .ok()
             .map(Policy::digest),
+        forward: settings.as_ref().map(|settings| settings.policy.forward.clone()).unwrap_or_default(),
         policy: FileSeen { is_there: machine.exists(), path: machine, refused: policy_refused, mend: policy_mend },
         profile: settings.as_ref().map_or_else(|_| DEFAULT.to_owned(), |settings| settings.profile.clone()),
         has_several_profiles: settings.as_ref().is_ok_and(|settings| settings.profiles.len() > 1),

@@ -8,7 +8,9 @@ mod debts;
 #[cfg(feature = "simulation")]
 mod demo;
 mod doctor;
+mod evidence;
 mod find;
+mod forward;
 mod keys;
 mod ledger;
 mod out;
@@ -97,13 +99,20 @@ enum Command {
     Reveal(reveal::Reveal),
     /// Have Intune replace a device's keys
     Rotate(rotate::Rotate),
-    /// List what is owed
+    /// What is owed: list it, show how it came, act on it, follow it
     Debts(debts::Debts),
-    /// Print the ledger of this machine and check its chain; verify a copy, export rows
+    /// Print the ledger of this machine, check its chain, export it
     Ledger(ledger::Ledger),
     /// Hold the ledger against Entra's own record of key reads
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Send the ledger's rows to the security team's collectors, where the policy names some
+    Forward(forward::Forward),
+    /// Write an evidence pack: who read which key, when and why, and that it was replaced
+    ///
+    /// One zip with a page for a person, the same as JSON, and a script that checks it; no digit of a key is in it. Works signed out
+    /// and offline. The making is recorded in the ledger. docs/evidence.md says what is in it and what it proves.
+    Evidence(evidence::Evidence),
     /// Check what a call depends on: what to fix, and who can
     ///
     /// Signs nobody in, reads no key and changes nothing that stays. The exit code is 0 where nothing is to be fixed, and 1 where something
@@ -155,27 +164,39 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let is_demo = false;
     let load = if is_demo { Settings::for_demo } else { Settings::load };
     let settings = load(&global.overrides()).map_err(misconfigured)?;
-    settings.paths.create().map_err(misconfigured)?;
     let filter = std::env::var("KEYDESK_LOG").ok();
+    // The console says on its own screen what keeps it from its files.
+    if command.is_some() || filter.is_some() {
+        settings.paths.create().map_err(misconfigured)?;
+    }
     let _log = logging::start(&settings.paths.log(), filter.as_deref()).map_err(misconfigured)?;
+    // The console and `forward` send what waits themselves.
+    let rest =
+        command.as_ref().is_some_and(|command| !matches!(command, Command::Forward(_))).then(|| settings.clone());
     block_on(async {
-        match command {
-            None => console::run(settings, &global.overrides()).await,
+        let result = match command {
+            None => Box::pin(console::run(settings, &global.overrides())).await,
             #[cfg(feature = "simulation")]
-            Some(Command::Demo(command)) => command.run(settings).await,
+            Some(Command::Demo(command)) => Box::pin(command.run(settings)).await,
             Some(Command::SignIn(command)) => command.run(&settings, global.no_input).await,
             Some(Command::SignOut(command)) => command.run(&settings).await,
             Some(Command::Find(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Keys(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Reveal(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
-            Some(Command::Debts(command)) => command.run(&settings).await,
+            Some(Command::Debts(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Ledger(command)) => command.run(&settings).await,
             Some(Command::Audit(command)) => command.run(&settings, global.no_input).await,
+            Some(Command::Forward(command)) => command.run(&settings).await,
+            Some(Command::Evidence(command)) => command.run(&settings).await,
             Some(Command::Config(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man) => Ok(()),
             #[cfg(feature = "simulation")]
             Some(Command::Simulation(_)) => Ok(()),
+        };
+        if let Some(settings) = rest {
+            forward::rest(&settings).await;
         }
+        result
     })
 }
 

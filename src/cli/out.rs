@@ -1,16 +1,12 @@
 //! Printing: facts on stdout, everything else on stderr. A pipe that was closed is no failure.
 
-use std::{
-    borrow::Cow,
-    fmt::Write as _,
-    io::{self, IsTerminal as _, Write},
-};
+use std::io::{self, IsTerminal as _, Write};
 
 use crossterm::terminal;
 use serde::Serialize;
 
 use crate::domain::{
-    foreign::is_unsafe,
+    foreign::escaped_json,
     work::{Failure, Kind, sign_in::Way},
 };
 
@@ -32,27 +28,14 @@ pub(super) fn hanging(text: &str, indent: &str) -> Result<(), Failure> {
 pub(super) fn json(facts: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(facts)
         .map_err(|e| Failure::new(Kind::Failed, format!("The facts cannot be written as JSON: {e}.")))?;
-    line(&escaped(&text))
+    line(&escaped_json(&text))
 }
 
-/// `json` with what a terminal must not see as `\u` escapes. Outside its strings JSON has none of it but the line ends.
-pub(super) fn escaped(json: &str) -> Cow<'_, str> {
-    let hides = |c: char| c != '\n' && is_unsafe(c);
-    if !json.contains(hides) {
-        return json.into();
-    }
-    let mut out = String::with_capacity(json.len() + 16);
-    for c in json.chars() {
-        if hides(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                // A `String` takes all that is written to it.
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        } else {
-            out.push(c);
-        }
-    }
-    out.into()
+/// The same on one line, for a stream of them.
+pub(super) fn json_line(facts: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(facts)
+        .map_err(|e| Failure::new(Kind::Failed, format!("The facts cannot be written as JSON: {e}.")))?;
+    line(&escaped_json(&text))
 }
 
 /// A word in between, on stderr.
@@ -102,25 +85,5 @@ pub(super) fn written(result: io::Result<()>) -> Result<(), Failure> {
             Err(Failure::new(Kind::Failed, format!("The answer cannot be written: {e}.")))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_holds_hostile_names_escaped_and_reads_back_as_they_came() {
-        let name = "HVC\u{9b}2J\u{7f}\u{202e}\u{e0041}\u{1b}-LT \u{5e9}\u{5dc} \"診\"\n";
-        let text = serde_json::to_string_pretty(&[name]).unwrap();
-        let out = escaped(&text);
-        assert!(!out.contains(|c| c != '\n' && is_unsafe(c)), "{out}");
-        assert!(out.contains(r"\u009b2J\u007f\u202e\udb40\udc41\u001b-LT"), "{out}");
-        assert_eq!(serde_json::from_str::<[String; 1]>(&out).unwrap(), [name]);
-    }
-
-    #[test]
-    fn harmless_json_is_printed_as_it_is() {
-        assert!(matches!(escaped("{\n  \"device\": \"診察室\"\n}"), Cow::Borrowed(_)));
     }
 }

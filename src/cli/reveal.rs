@@ -22,6 +22,7 @@ use crate::{
         key::Key,
         key_id::{KeyPrefix, SPOKEN_LENGTH},
         recovery_password::{Fault, RecoveryPassword},
+        verdict::Verdict,
         work::{
             Failure, Kind,
             call::{Open, Verify},
@@ -327,7 +328,8 @@ async fn find_key(desk: &Desk, text: &str) -> Result<Key, Failure> {
 
 async fn open_call(desk: &Desk, key: &Key, card: &Card) -> Result<Call, Failure> {
     let device_name = card.device.as_ref().map(|device| device.name.clone()).unwrap_or_default();
-    let open = Open { key: key.id, volume: key.volume, device: key.device, device_name, heard: SPOKEN_LENGTH };
+    let why = card.verdict.as_ref().map(Verdict::why);
+    let open = Open { key: key.id, volume: key.volume, device: key.device, device_name, heard: SPOKEN_LENGTH, why };
     ops::calls::open(desk, open).await
 }
 

@@ -180,6 +180,7 @@ pub(super) fn prompting() -> Asking {
             Progress::Waiting(waiting) => {
                 out::note(&format!("Entra asks us to wait {}.", age::short(waiting.for_)));
             }
+            Progress::Forwarding => out::note("Waiting for the record to be taken by the security team's collector."),
             Progress::Listing(_) | Progress::Records(_) | Progress::Recorded => {}
         },
         CancellationToken::new(),

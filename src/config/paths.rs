@@ -72,6 +72,11 @@ impl Paths {
         self.state.join("instances")
     }
 
+    /// What the console writes for an auditor.
+    pub fn evidence(&self) -> PathBuf {
+        self.state.join("evidence")
+    }
+
     pub fn log(&self) -> PathBuf {
         self.state.join("keydesk.log")
     }

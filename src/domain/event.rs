@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     call::{CallId, DisclosureId, Verification},
     caller::Claim,
-    debt::{Block, DebtId, InstanceId, KnownKey, RotationId, Source, Target},
+    debt::{Block, DebtId, InstanceId, KnownKey, Rotation, RotationId, Source, Target},
     device::DeviceId,
     foreign::Foreign,
     key::Volume,
@@ -17,6 +17,7 @@ use super::{
     policy::Proof,
     technician::Technician,
     ticket::Ticket,
+    verdict::Why,
 };
 
 /// Who and where: stands in every row.
@@ -43,6 +44,9 @@ pub enum Event {
         /// Whether it proves that they were at the desk: by credentials, or by a prompt at a desk that had not locked.
         #[serde(default)]
         there: bool,
+        /// Template ids of their Entra directory roles, where the id token says them (`wids`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        roles: Option<Vec<Uuid>>,
     },
     /// The session is removed from this machine, and the index with it.
     SignedOut,
@@ -58,6 +62,9 @@ pub enum Event {
         device: DeviceId,
         device_name: Foreign,
         heard: usize,
+        /// Why this device, as the card said. Absent where nobody judged it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Why>,
     },
     CallerVerified {
         method: String,
@@ -203,6 +210,23 @@ pub enum Event {
         sha256: String,
         ticket: Option<Ticket>,
     },
+    /// The ledger before this one is damaged: it was kept as it is, and this one begun.
+    SetAside {
+        /// Below the state folder.
+        folder: String,
+        /// SHA-256 of its `ledger.db`, lower-case hex.
+        sha256: String,
+        /// How many of its rows could be read, and the last of them.
+        rows: u64,
+        head_seq: u64,
+        head_hash: String,
+        /// Rows that could not be read: each the first and the last of a gap. A debt made there may be missing here.
+        unread: Vec<(u64, u64)>,
+        /// How many open debts of it could be read: each has a row below.
+        debts: usize,
+    },
+    /// A debt that was open in the ledger before this one.
+    DebtCarried(Box<Carried>),
     /// Somebody asked for a replacement without reading a key: the device's current key is owed one all the same.
     ReplacementRequested {
         debt: DebtId,
@@ -279,6 +303,28 @@ pub struct External {
 pub struct Held {
     pub rotation: RotationId,
     pub until: Timestamp,
+}
+
+/// A debt as it stood in another ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Carried {
+    pub debt: DebtId,
+    pub key: KeyId,
+    pub volume: Volume,
+    pub device: DeviceId,
+    pub device_name: Foreign,
+    /// The call that made it, of which this ledger has no other row.
+    pub of_call: CallId,
+    pub ticket: Ticket,
+    pub since: Timestamp,
+    pub tenant: Option<Uuid>,
+    pub compromised: Option<Timestamp>,
+    pub key_deleted: Option<Timestamp>,
+    pub source: Option<Source>,
+    pub known: Vec<KnownKey>,
+    pub entra_time: Option<Timestamp>,
+    /// What is to pay it, as far as that had come.
+    pub rotation: Option<Rotation>,
 }
 
 /// What happens on the stage.

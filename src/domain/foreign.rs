@@ -1,7 +1,10 @@
 //! Text that somebody else wrote. A device name is chosen by anyone who can join a laptop, so it never reaches a terminal, a file or a
 //! log as it came.
 
-use std::fmt;
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +66,26 @@ pub fn is_unsafe(c: char) -> bool {
             | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E000}'..='\u{F8FF}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
+/// `json` with what a terminal must not see as `\u` escapes. Outside its strings JSON has none of it but the line ends.
+pub fn escaped_json(json: &str) -> Cow<'_, str> {
+    let hides = |c: char| c != '\n' && is_unsafe(c);
+    if !json.contains(hides) {
+        return json.into();
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if hides(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // A `String` takes all that is written to it.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +100,20 @@ mod tests {
     fn direction_controls_are_written_out_and_letters_stay() {
         assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(printable("診察室 שלום"), "診察室 שלום");
+    }
+
+    #[test]
+    fn json_holds_hostile_names_escaped_and_reads_back_as_they_came() {
+        let name = "HVC\u{9b}2J\u{7f}\u{202e}\u{e0041}\u{1b}-LT \u{5e9}\u{5dc} \"診\"\n";
+        let text = serde_json::to_string_pretty(&[name]).unwrap();
+        let out = escaped_json(&text);
+        assert!(!out.contains(|c| c != '\n' && is_unsafe(c)), "{out}");
+        assert!(out.contains(r"\u009b2J\u007f\u202e\udb40\udc41\u001b-LT"), "{out}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&out).unwrap(), [name]);
+    }
+
+    #[test]
+    fn harmless_json_is_printed_as_it_is() {
+        assert!(matches!(escaped_json("{\n  \"device\": \"診察室\"\n}"), Cow::Borrowed(_)));
     }
 }

@@ -1,6 +1,7 @@
 //! Duplicates get a verdict, not a list: which object is the laptop in the caller's hands, and why.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{
     age,
@@ -65,7 +66,8 @@ pub enum Finding {
 }
 
 /// How sure the verdict is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Confidence {
     Sure,
     Likely,
@@ -118,6 +120,21 @@ pub struct Verdict {
     pub question: Option<String>,
     /// The asked device first.
     pub objects: Vec<ObjectVerdict>,
+}
+
+/// What a ledger row keeps of a verdict: none of it names the device or its owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    pub confidence: Confidence,
+    pub sentence: String,
+    pub because: Vec<String>,
+}
+
+impl Verdict {
+    /// What is recorded of it.
+    pub fn why(&self) -> Why {
+        Why { confidence: self.confidence, sentence: self.sentence.clone(), because: self.because.clone() }
+    }
 }
 
 /// Another object that was seen more recently than the asked one.

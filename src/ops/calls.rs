@@ -21,8 +21,8 @@ pub async fn open(desk: &Desk, request: ask::Open) -> Result<Call, Failure> {
     let folded = desk
         .record(move |pen| {
             let number = calls::next_number(pen.conn())?;
-            let ask::Open { key, volume, device, device_name, heard } = request;
-            pen.append(Some(call), &Event::CallOpened { number, key, volume, device, device_name, heard })?;
+            let ask::Open { key, volume, device, device_name, heard, why } = request;
+            pen.append(Some(call), &Event::CallOpened { number, key, volume, device, device_name, heard, why })?;
             known(pen.conn(), call)
         })
         .await?;

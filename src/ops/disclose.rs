@@ -28,10 +28,15 @@ use crate::{
         },
     },
     graph::{RevealError, Revealed},
-    ops::{Asking, calls},
+    ops::{
+        Asking, calls,
+        forward::{self, Withheld},
+    },
     store::{TxError, debts, disclosures},
 };
 
+/// How a refusal of ours is recorded: the collector did not take the intent, so no request left.
+const NOT_FORWARDED: &str = "not-forwarded";
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 /// The margin by which a cancellation must precede the next attempt to be certain that none was under way.
@@ -61,9 +66,14 @@ pub async fn disclose(desk: &Desk, request: Request, asking: &Asking) -> Result<
         .next("Verify the caller again."));
     }
     let (call, disclosure) = (request.call, intent.disclosure);
-    record_intent(desk, &seat, call, intent.clone(), request.same_ticket_confirmed).await?;
-    asking.tell(Progress::Recorded);
-    let answer = ask(&seat, intent.key, disclosure, asking).await;
+    let row = record_intent(desk, &seat, call, intent.clone(), request.same_ticket_confirmed).await?;
+    let answer = match forwarded(desk, row, asking).await {
+        Ok(()) => {
+            asking.tell(Progress::Recorded);
+            ask(&seat, intent.key, disclosure, asking).await
+        }
+        Err(withheld) => Err(withheld),
+    };
     record_outcome(desk, &seat, call, &intent, answer).await
 }
 
@@ -188,13 +198,14 @@ async fn list(seat: &Seat, plan: Plan, asking: &Asking) -> Result<Intent, Failur
 }
 
 /// Step 3: the intent and its debt, durably, in one transaction. What must not change between the check and here is checked in it again.
+/// Its row's number.
 async fn record_intent(
     desk: &Desk,
     seat: &Seat,
     call: CallId,
     mut intent: Intent,
     confirmed: bool,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     let (technician, per_hour, per_day) = (seat.technician.id, desk.policy.per_hour, desk.policy.per_day);
     let zone = desk.zone.clone();
     let outcome = desk
@@ -208,19 +219,32 @@ async fn record_intent(
             if !confirmed
                 && let Some((name, at)) = disclosures::other_use_of_ticket(pen.conn(), &intent.ticket, intent.device)?
             {
-                return Ok(Some(format!("{} was used for {name} at {}.", intent.ticket, age::clock(at, &zone))));
+                return Ok(Err(format!("{} was used for {name} at {}.", intent.ticket, age::clock(at, &zone))));
             }
             if let Some(standing) = debts::open_for_key(pen.conn(), intent.key)? {
                 intent.debt = standing;
             }
-            pen.append(Some(call), &Event::Intended(Box::new(intent)))?;
-            Ok(None)
+            Ok(Ok(pen.append(Some(call), &Event::Intended(Box::new(intent)))?))
         })
         .await?;
     match outcome {
-        None => Ok(()),
-        Some(used) => Err(Failure::new(Kind::Confirm, used).next("Go on only if it is the same ticket.")),
+        Ok(row) => Ok(row),
+        Err(used) => Err(Failure::new(Kind::Confirm, used).next("Go on only if it is the same ticket.")),
     }
+}
+
+/// Where the policy says so: the collector has the intent, and every row before it, or no key is asked for.
+async fn forwarded(desk: &Desk, row: u64, asking: &Asking) -> Result<(), RevealError> {
+    if !desk.policy.forward.comes_before_key() {
+        return Ok(());
+    }
+    asking.tell(Progress::Forwarding);
+    let (code, words) = match forward::until_taken(desk, row, asking).await {
+        Ok(()) => return Ok(()),
+        Err(Withheld::Cancelled) => ("cancelled", "You stopped waiting. No key was asked for.".to_owned()),
+        Err(Withheld::NotTaken(why)) => (NOT_FORWARDED, why),
+    };
+    Err(RevealError::Refused { status: None, code: code.into(), words, report: None })
 }
 
 /// Step 4: the key request. While Entra asks us to wait, the technician may stop waiting.
@@ -396,6 +420,11 @@ fn refused(status: Option<u16>, code: &str, words: String) -> Failure {
         Some(401 | 403) => Failure::new(Kind::Refused, "Your role lists keys but may not read them.")
             .next("Activate Helpdesk Administrator in PIM, then F5; or hand the call over."),
         Some(404) => Failure::new(Kind::NotFound, "Entra has no such key any more.").next("F5 looks again."),
+        None if code == NOT_FORWARDED => {
+            Failure::new(Kind::Refused, format!("The security team's collector did not take the record: {words}"))
+                .meaning("No key was asked for; the policy wants the record taken first.")
+                .next("Try again in a moment. If it goes on, hand the call over and tell the security team.")
+        }
         None if code == "cancelled" => Failure::new(Kind::Cancelled, words).next("Your entries and the record stand."),
         None => Failure::new(Kind::Unreachable, words).meaning("Entra has not given out the key.").next("Try again."),
         Some(429 | 503) => Failure::new(Kind::Unreachable, "Entra asked us to wait, several times.")

@@ -20,7 +20,13 @@ impl From<StoreError> for Failure {
             }
             StoreError::Busy(_) => "Close the other desk, or wait a moment, then try again.",
             StoreError::Damaged { .. } => {
-                "Do not delete it: copy it aside and tell whoever keeps the records. Pass the call on to a colleague."
+                "Do not delete it: `keydesk ledger set-aside` keeps it and begins another. Pass the call on to a colleague."
+            }
+            StoreError::Disk { .. } => {
+                "Have the disk looked at before anything else is written to it. Pass the call on to a colleague."
+            }
+            StoreError::Gone(_) => {
+                "Put the folder back where it was, then try again. Or pass the call on to a colleague."
             }
             StoreError::Newer(_) => "Update keydesk on this machine. Pass the call on to a colleague.",
             StoreError::Open { .. } => "Check the folder and its permissions, then try again.",

@@ -11,9 +11,10 @@ mod look;
 mod perform;
 mod performer;
 mod show;
+mod stopped;
 mod terminal;
 
-use std::{io, panic::AssertUnwindSafe, sync::Arc};
+use std::{io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use crossterm::event::{Event, KeyEvent};
 use futures::{FutureExt as _, Stream, StreamExt as _};
@@ -24,6 +25,7 @@ pub use ending::Ending;
 pub use hardening::refuse_core_dumps;
 pub use look::look;
 pub use show::show_until_key;
+pub use stopped::until_open;
 pub use terminal::Screen;
 
 use crate::{
@@ -59,6 +61,9 @@ pub enum Ended {
 /// All that stands on the screen while the last writes are waited for.
 const FINISHING: &str = "Finishing what is being written…";
 
+/// How long a program that ends goes on sending rows to their collectors.
+pub const FLUSH: Duration = Duration::from_secs(2);
+
 /// Runs the console on `screen` until it is told to quit, the terminal goes away, or the system asks it to end. Whatever ends it, what is
 /// being written is finished, with no digit on the screen meanwhile.
 pub async fn run(
@@ -79,6 +84,10 @@ pub async fn run(
         async move { ops::watch::watch(&desk, news).await }
     });
     performer.spawn({
+        let (desk, news) = (Arc::clone(&desk), news.clone());
+        async move { ops::forward::keep_forwarding(&desk, news).await }
+    });
+    performer.spawn({
         let desk = Arc::clone(&desk);
         async move { ops::sync_index::keep_fresh(&desk, news).await }
     });
@@ -90,6 +99,7 @@ pub async fn run(
     // A terminal that is gone shows nothing any more.
     let _ = screen.wipe(FINISHING);
     performer.finish().await;
+    ops::forward::flush(&desk, FLUSH).await;
     ended
 }
 

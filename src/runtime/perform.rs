@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use super::browser;
 use crate::{
+    config::paths::create_private,
     desk::Desk,
-    domain::work::{Failure, Kind, Outcome, Request},
-    ops::{self, Asking, calls::Caller, sign_in::Arrival},
+    domain::{
+        policy::Policy,
+        work::{Failure, Kind, Outcome, Request},
+    },
+    ops::{self, Asking, calls::Caller, evidence::Place, sign_in::Arrival},
 };
 
 pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking) -> Result<Outcome, Failure> {
@@ -48,6 +52,13 @@ pub(super) async fn perform(desk: &Arc<Desk>, request: Request, asking: &Asking)
         Request::SettleDebt(request) => ops::debts::settle(desk, request).await.map(Outcome::Debts),
         Request::WrongPerson(request) => ops::debts::wrong_person(desk, request).await.map(Outcome::Debts),
         Request::Reconcile(request) => ops::reconcile::reconcile(desk, &request, asking).await.map(Outcome::Reconciled),
+        Request::Evidence(subject) => {
+            // For this account alone, like the ledger beside it.
+            let folder = desk.paths.evidence();
+            create_private(&folder)?;
+            ops::evidence::make(desk, subject, Place::Folder(folder)).await.map(Outcome::Evidence)
+        }
+        Request::History(debt) => ops::history::timeline(desk, debt).await.map(Outcome::History),
         Request::WrapUp => ops::rotate::send_held(desk).await.map(|()| Outcome::WrappedUp),
         Request::Copy(text) => copy(desk, text).await.map(|()| Outcome::Copied),
         Request::Browse(address) => browser::open(address).await.map(|()| Outcome::Browsed),
@@ -64,9 +75,15 @@ fn arrived(arrival: Arrival) -> Outcome {
 
 /// Copies a text without secrets, where the policy allows it.
 async fn copy(desk: &Desk, text: String) -> Result<(), Failure> {
-    if !desk.policy.copy.holds(desk.is_simulation()) {
-        return Err(Failure::new(Kind::Refused, "The policy does not allow copying here (output.copy).")
-            .next("Type it over; the screen keeps it."));
-    }
+    may_copy(&desk.policy, desk.is_simulation())?;
     desk.clipboard.copy_text(text).await.map_err(|error| Failure::new(Kind::Failed, error.to_string()))
+}
+
+/// Whether the policy lets text without secrets into the clipboard.
+pub(super) fn may_copy(policy: &Policy, simulation: bool) -> Result<(), Failure> {
+    if policy.copy.holds(simulation) {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Refused, "The policy does not allow copying here (output.copy).")
+        .next("Type it over; the screen keeps it."))
 }

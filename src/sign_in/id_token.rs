@@ -33,6 +33,9 @@ const ALGORITHMS: [Algorithm; 8] = [
     Algorithm::ES384,
 ];
 
+/// "User", which everybody's token carries: no role.
+const EVERY_USER: Uuid = Uuid::from_u128(0xb79f_bf4d_3ef9_4689_8143_76b1_94e8_5509);
+
 /// Whom the session belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -40,6 +43,8 @@ pub(super) struct Identity {
     pub subject: String,
     pub technician: Option<Technician>,
     pub tenant: Option<Uuid>,
+    /// Template ids of the person's Entra directory roles, where the app registration has Entra say them.
+    pub roles: Option<Vec<Uuid>>,
 }
 
 /// What the token must say.
@@ -107,6 +112,8 @@ struct Claims {
     upn: Option<String>,
     preferred_username: Option<String>,
     name: Option<String>,
+    /// Taken one by one: what is no GUID here is no reason to refuse a sign-in.
+    wids: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,7 +141,10 @@ pub(super) fn read(token: &str, keys: &Keys, expected: &Expected<'_>) -> Result<
         name: Foreign::new(claims.name.unwrap_or_else(|| upn.clone())),
         upn: Foreign::new(upn),
     });
-    Ok(Identity { subject: claims.sub, technician, tenant })
+    let roles = claims.wids.as_ref().and_then(serde_json::Value::as_array).map(|roles| {
+        roles.iter().filter_map(|role| role.as_str()?.parse().ok()).filter(|role| *role != EVERY_USER).collect()
+    });
+    Ok(Identity { subject: claims.sub, technician, tenant, roles })
 }
 
 /// The claims, once the signature holds.
@@ -259,6 +269,25 @@ mod tests {
         let technician = identity.technician.unwrap();
         assert_eq!((technician.upn.raw(), technician.name.raw()), ("dana@example.org", "Dana"));
         assert_eq!((identity.tenant.unwrap().to_string().as_str(), identity.subject.as_str()), (TENANT, "dana-here"));
+    }
+
+    #[rstest]
+    #[case::not_said(Value::Null, None)]
+    #[case::a_user_without_a_role(json!(["b79fbf4d-3ef9-4689-8143-76b194e85509"]), Some(vec![]))]
+    #[case::a_helpdesk(
+        json!(["729827e3-9c14-49f7-bb1b-9608f156bbb8", "b79fbf4d-3ef9-4689-8143-76b194e85509", "odd", 7]),
+        Some(vec!["729827e3-9c14-49f7-bb1b-9608f156bbb8"])
+    )]
+    #[case::something_else(json!("odd"), None)]
+    fn roles_are_taken_where_the_token_says_them_and_refuse_nobody(
+        #[case] wids: Value,
+        #[case] expected: Option<Vec<&str>>,
+    ) {
+        let mut claims = claims();
+        claims["wids"] = wids;
+        let identity = read_at(&signed(&claims), NOW, TENANT).unwrap();
+        let expected = expected.map(|ids| ids.into_iter().map(|id| id.parse().unwrap()).collect());
+        assert_eq!(identity.roles, expected);
     }
 
     #[rstest]

@@ -162,6 +162,11 @@ impl Session {
         self.inner.state().identity.as_ref()?.technician.clone()
     }
 
+    /// Template ids of their Entra directory roles, where the id token says them.
+    pub fn roles(&self) -> Option<Vec<Uuid>> {
+        self.inner.state().identity.as_ref()?.roles.clone()
+    }
+
     /// The tenant's id, from the id token or the settings.
     pub fn tenant_id(&self) -> Option<Uuid> {
         let said = self.inner.state().identity.as_ref().and_then(|identity| identity.tenant);

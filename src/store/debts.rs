@@ -12,7 +12,7 @@ use crate::domain::{
     call::CallId,
     debt::{Debt, DebtId, DebtState, KnownKey, Rotation, RotationId, RotationState, Source},
     device::{DeviceId, ManagedDeviceId},
-    event::{Event, Stamp},
+    event::{Carried, Event, Stamp},
     foreign::Foreign,
     key::Volume,
     key_id::KeyId,
@@ -38,6 +38,18 @@ pub fn list(conn: &Connection, since: Timestamp) -> Result<Vec<Debt>, TxError> {
         read,
     )?;
     debts.extend(ended.into_iter().filter(|debt| debt.ended().is_some_and(|at| at > since)));
+    Ok(debts)
+}
+
+/// Every debt there ever was: the open ones as [`list`] has them, then all that ended, the newest first.
+pub fn all_of_them(conn: &Connection) -> Result<Vec<Debt>, TxError> {
+    let mut debts = list(conn, Timestamp::MAX)?;
+    debts.extend(all(
+        conn,
+        &format!("{WITH_ROTATION} WHERE debts.open = 0 ORDER BY debts.since DESC, debts.id DESC"),
+        [],
+        read,
+    )?);
     Ok(debts)
 }
 
@@ -74,24 +86,14 @@ pub fn of_rotation(conn: &Connection, rotation: RotationId) -> Result<Vec<Debt>,
     )
 }
 
-/// Every rotation in `tenant` that still has something to pay.
-pub fn open_rotations(conn: &Connection, tenant: Uuid) -> Result<Vec<Rotation>, TxError> {
+/// Every rotation in `tenant`, or in whatever tenant, that still has something to pay.
+pub fn open_rotations(conn: &Connection, tenant: Option<Uuid>) -> Result<Vec<Rotation>, TxError> {
     all(
         conn,
         "SELECT id AS rotation_id, state AS rotation_state, target, chosen, checked_in, earlier, busy FROM rotations
-         WHERE open = 1 AND (tenant IS NULL OR tenant = ?1)
+         WHERE open = 1 AND (?1 IS NULL OR tenant IS NULL OR tenant = ?1)
          ORDER BY NOT EXISTS (SELECT 1 FROM debts WHERE rotation = rotations.id AND open = 1 AND compromised NOT NULL), rowid",
-        [tenant.to_string()],
-        read_rotation,
-    )
-}
-
-/// Every rotation that still has something to pay, in whatever tenant.
-pub fn open_rotations_anywhere(conn: &Connection) -> Result<Vec<Rotation>, TxError> {
-    all(
-        conn,
-        "SELECT id AS rotation_id, state AS rotation_state, target, checked_in, earlier FROM rotations WHERE open = 1",
-        [],
+        [tenant.map(|tenant| tenant.to_string())],
         read_rotation,
     )
 }
@@ -168,6 +170,43 @@ pub(super) fn insert(conn: &Connection, at: Timestamp, stamp: &Stamp, new: &NewD
         ],
     )?;
     Ok(())
+}
+
+/// Takes over a debt that was open in another ledger, and what is to pay it.
+pub(super) fn carry(conn: &Connection, stamp: &Stamp, carried: &Carried) -> Result<(), TxError> {
+    let new = NewDebt {
+        id: carried.debt,
+        key: carried.key,
+        volume: carried.volume,
+        device: carried.device,
+        device_name: &carried.device_name,
+        call: carried.of_call,
+        ticket: &carried.ticket,
+        // No disclosure of this ledger stands for it, so no refusal here ends it.
+        requested: true,
+        known: &carried.known,
+        entra_time: carried.entra_time,
+        source: carried.source,
+    };
+    insert(conn, carried.since, &Stamp { tenant: carried.tenant, ..stamp.clone() }, &new)?;
+    let debt = carried.debt.to_string();
+    conn.execute(
+        "UPDATE debts SET compromised = ?2, key_deleted = ?3, rotation = ?4 WHERE id = ?1",
+        params![
+            debt,
+            carried.compromised.map(|at| at.to_string()),
+            carried.key_deleted.map(|at| at.to_string()),
+            carried.rotation.as_ref().map(|rotation| rotation.id.to_string())
+        ],
+    )?;
+    let Some(rotation) = &carried.rotation else { return Ok(()) };
+    // Several debts may hang on one.
+    conn.execute(
+        "INSERT OR IGNORE INTO rotations (id, device, tenant, state, open) SELECT ?1, device, tenant, '', 1 FROM debts
+         WHERE id = ?2",
+        params![rotation.id.to_string(), debt],
+    )?;
+    write_rotation(conn, rotation)
 }
 
 /// Whether a debt stands for anything but the disclosure just refused.

@@ -36,6 +36,21 @@ impl Instance {
     }
 }
 
+/// Nobody else lives, and nobody starts, for as long as the value lives.
+#[derive(Debug)]
+pub struct Alone {
+    _gate: File,
+}
+
+impl Alone {
+    /// `None`: another process lives.
+    pub fn take(folder: &Path) -> io::Result<Option<Self>> {
+        let gate = File::create(folder.join(GATE))?;
+        gate.lock()?;
+        Ok((!any_alive(folder)).then_some(Self { _gate: gate }))
+    }
+}
+
 impl Drop for Instance {
     fn drop(&mut self) {
         // Unlocked first: Windows deletes no open file.
@@ -120,6 +135,21 @@ mod tests {
         assert!(!killed.exists());
         assert!(folder.path().join("notes.txt").exists());
         assert!(is_alive(folder.path(), living.id) && is_alive(folder.path(), started.id));
+    }
+
+    #[test]
+    fn who_is_alone_keeps_others_from_starting_and_is_refused_beside_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let alone = Alone::take(folder.path()).unwrap().unwrap();
+        std::thread::scope(|scope| {
+            let starting = scope.spawn(|| Instance::start(folder.path()).unwrap());
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            assert!(!starting.is_finished() && !any_alive(folder.path()));
+            drop(alone);
+            let started = starting.join().unwrap();
+            assert!(Alone::take(folder.path()).unwrap().is_none());
+            drop(started);
+        });
     }
 
     #[cfg(unix)]

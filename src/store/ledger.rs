@@ -7,16 +7,17 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
 use tempfile::TempDir;
 
 use super::{
-    StoreError, TxError, chain,
+    StoreError, TxError, aside, chain,
     chain::{Break, Given, Head, Seen, Stored},
     compare::{Projections, compare},
     projection,
     reading::Reading,
     schema::{self, Care},
+    standing::{self, Standing},
 };
 use crate::domain::{
     call::CallId,
@@ -30,9 +31,64 @@ pub struct Ledger {
     path: PathBuf,
     /// The policy in force: its fingerprint and its lines.
     policy: Option<(String, BTreeMap<String, String>)>,
-    conn: Mutex<Connection>,
+    open: Mutex<Open>,
     /// Where what is read was copied to, after the connection so that it is closed first.
     _copy: Option<TempDir>,
+}
+
+/// The connection, and what it was opened on.
+#[derive(Debug)]
+struct Open {
+    conn: Connection,
+    /// `None` where it is only read.
+    standing: Option<Standing>,
+}
+
+impl Open {
+    fn at(path: &Path) -> Result<Self, StoreError> {
+        if aside::is_waiting(path) {
+            let detail = "setting it aside was cut short; `keydesk ledger set-aside` finishes it".into();
+            return Err(StoreError::Damaged { path: path.into(), detail });
+        }
+        // Noted before it is looked for: another desk may write meanwhile.
+        let noted = standing::noted(path);
+        let conn = schema::open(path, Care::Durable)?;
+        standing::must_hold(&conn, path, noted.as_ref())?;
+        Ok(Self { conn, standing: Some(Standing::of(path)) })
+    }
+
+    fn must_stand(&self, path: &Path) -> Result<(), StoreError> {
+        match &self.standing {
+            Some(standing) if !standing.holds() => Err(StoreError::Gone(path.into())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets go of a file that was taken away. What stands at its path now is opened for the next write; nothing is made where nothing is.
+    fn open_again(&mut self, path: &Path) {
+        self.leave_alone();
+        if path.exists() {
+            match Self::at(path) {
+                Ok(open) => *self = open,
+                Err(error) => tracing::warn!(%error, "what stands in the ledger's place cannot be opened"),
+            }
+        }
+    }
+
+    /// At its end a connection deletes the write-ahead log by name: here that would be the log of another file.
+    fn leave_alone(&self) {
+        if let Err(error) = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            tracing::warn!(%error, "the log's name is not left alone");
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.standing.as_ref().is_some_and(|standing| !standing.holds()) {
+            self.leave_alone();
+        }
+    }
 }
 
 /// One write: appends rows and reads what they made of the projections, all in one immediate transaction.
@@ -49,8 +105,8 @@ pub struct Pen<'a> {
 impl Ledger {
     /// Opens or makes the file.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let conn = schema::open(path, Care::Durable)?;
-        Ok(Self { path: path.into(), policy: None, _copy: None, conn: Mutex::new(conn) })
+        let open = Open::at(path)?;
+        Ok(Self { path: path.into(), policy: None, _copy: None, open: Mutex::new(open) })
     }
 
     /// The same, knowing the policy in force: what its fingerprint stands for is recorded before the first row that bears it.
@@ -66,13 +122,23 @@ impl Ledger {
             return Ok(None);
         }
         let reading = Reading::of_a_desk(path)?;
-        Ok(Some(Self { path: path.into(), policy: None, _copy: reading.copy, conn: Mutex::new(reading.conn) }))
+        Ok(Some(Self::of(path, reading)))
     }
 
     /// Reads a file that lies anywhere, as it is: nothing beside it is made, and its folder may be read-only.
     pub fn open_copy(path: &Path) -> Result<Self, StoreError> {
         let reading = Reading::of_a_copy(path)?;
-        Ok(Self { path: path.into(), policy: None, _copy: reading.copy, conn: Mutex::new(reading.conn) })
+        Ok(Self::of(path, reading))
+    }
+
+    fn of(path: &Path, reading: Reading) -> Self {
+        let open = Open { conn: reading.conn, standing: None };
+        Self { path: path.into(), policy: None, _copy: reading.copy, open: Mutex::new(open) }
+    }
+
+    /// The end of the chain as the last write on this machine noted it, where there is a note.
+    pub fn noted(path: &Path) -> Option<Head> {
+        standing::noted(path)
     }
 
     /// Runs `write` in one `BEGIN IMMEDIATE`; on any error nothing of it stands.
@@ -82,20 +148,35 @@ impl Ledger {
         stamp: &Stamp,
         write: impl FnOnce(&mut Pen<'_>) -> Result<T, TxError>,
     ) -> Result<T, StoreError> {
-        let mut conn = self.conn();
-        let run = || -> Result<T, TxError> {
-            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut open = self.hold();
+        let sql = |e: TxError| e.at(&self.path);
+        let run = |open: &mut Open| -> Result<(T, Head), StoreError> {
+            open.must_stand(&self.path)?;
+            let tx = begin(&mut open.conn).map_err(sql)?;
             let mut pen = Pen { conn: &tx, at, stamp, policy: self.policy.as_ref(), explained: false };
-            let value = write(&mut pen)?;
-            tx.commit()?;
-            Ok(value)
+            let value = write(&mut pen).map_err(sql)?;
+            let head = chain::head(&tx).map_err(sql)?;
+            // Once more, as late as can be: a row in a file that is gone would be no record.
+            if open.standing.as_ref().is_some_and(|standing| !standing.holds()) {
+                return Err(StoreError::Gone(self.path.clone()));
+            }
+            tx.commit().map_err(|e| sql(e.into()))?;
+            Ok((value, head))
         };
-        run().map_err(|e| e.at(&self.path))
+        let written = run(&mut open);
+        if matches!(written, Err(StoreError::Gone(_))) {
+            open.open_again(&self.path);
+        }
+        let (value, head) = written?;
+        if head.seq > 0 {
+            standing::note(&self.path, &head);
+        }
+        Ok(value)
     }
 
     /// Reads the projections.
     pub fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, TxError>) -> Result<T, StoreError> {
-        read(&self.conn()).map_err(|e| e.at(&self.path))
+        read(&self.hold().conn).map_err(|e| e.at(&self.path))
     }
 
     /// The end of the chain.
@@ -131,11 +212,16 @@ impl Ledger {
         })
     }
 
+    /// What is wrong where rows that were written on this machine, up to `noted`, are not in the file.
+    pub fn lost(&self, noted: &Head) -> Result<Option<Break>, StoreError> {
+        self.read(|conn| standing::lost(conn, noted))
+    }
+
     /// Throws the projections away and makes them again from the rows.
     pub fn rebuild(&self) -> Result<(), StoreError> {
-        let mut conn = self.conn();
+        let mut open = self.hold();
         let mut run = || -> Result<(), TxError> {
-            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let tx = begin(&mut open.conn)?;
             projection::clear(&tx)?;
             refill(&tx)?;
             tx.commit()?;
@@ -144,10 +230,14 @@ impl Ledger {
         run().map_err(|e| e.at(&self.path))
     }
 
-    fn conn(&self) -> MutexGuard<'_, Connection> {
+    fn hold(&self) -> MutexGuard<'_, Open> {
         // A panic in a transaction rolled it back: the connection is sound.
-        self.conn.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn begin(conn: &mut Connection) -> Result<Transaction<'_>, TxError> {
+    Ok(conn.transaction_with_behavior(TransactionBehavior::Immediate)?)
 }
 
 /// Fills empty projections from the rows.

@@ -122,7 +122,7 @@ CREATE TABLE seats (
 -- Not folded from the ledger, and never emptied with the projections: what processes agree on, and how far the rows have travelled.
 
 -- Held by one process at a time; void when its instance is dead or `until` has passed. "watch" is held by whoever follows what is owed,
--- "watch-next" by whoever would take over; "watch-task" stands for a day after a run of `keydesk debts watch`, whatever became of it.
+-- "watch-next" by whoever would take over; "watch-task" and "watch-task-failed" stand for a day after a run of `keydesk debts watch`.
 CREATE TABLE leases (
     name     TEXT PRIMARY KEY,
     instance TEXT NOT NULL,
@@ -142,11 +142,14 @@ CREATE TABLE looks (
     failed   INTEGER NOT NULL
 ) STRICT;
 
--- The last row each sink has taken: the ledger itself is the outbox, in order.
+-- The last row each sink has taken: the ledger itself is the outbox, in order. One process at a time sends to a sink; its turn is void when
+-- its instance is dead or `until` has passed.
 CREATE TABLE forwarded (
     sink     TEXT PRIMARY KEY,
     seq      INTEGER NOT NULL,
-    at       TEXT NOT NULL,
+    at       TEXT,
     failures INTEGER NOT NULL,
-    error    TEXT
+    error    TEXT,
+    instance TEXT,
+    until    TEXT
 ) STRICT;

@@ -2,11 +2,14 @@
 //!
 //! Everything here is synchronous; ops call it through `spawn_blocking`, except the index, which answers in microseconds.
 
+pub mod aside;
+pub mod bodies;
 pub mod calls;
 pub mod chain;
 pub mod compare;
 pub mod debts;
 pub mod disclosures;
+pub mod forwarded;
 pub mod index;
 pub mod instance;
 pub mod ledger;
@@ -16,6 +19,7 @@ mod reading;
 pub mod reads;
 mod schema;
 pub mod seats;
+mod standing;
 #[cfg(test)]
 mod tampering;
 #[cfg(test)]
@@ -39,6 +43,11 @@ pub enum StoreError {
     Busy(PathBuf),
     #[error("The file is damaged: {} ({detail})", .path.display())]
     Damaged { path: PathBuf, detail: String },
+    #[error("The disk fails at the file: {} ({detail})", .path.display())]
+    Disk { path: PathBuf, detail: String },
+    /// Moved, deleted or replaced while it was open.
+    #[error("The file was taken away or replaced while this desk had it open: {}", .0.display())]
+    Gone(PathBuf),
     #[error("The file was written by a newer keydesk: {}", .0.display())]
     Newer(PathBuf),
     #[error("The file cannot be opened: {} ({detail})", .path.display())]
@@ -76,10 +85,13 @@ impl TxError {
             Self::Sql(source) => match source.sqlite_error_code() {
                 Some(ErrorCode::DiskFull) => StoreError::Full(path),
                 Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StoreError::ReadOnly(path),
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy(path),
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
+                    StoreError::Busy(path)
+                }
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                     StoreError::Damaged { path, detail: source.to_string() }
                 }
+                Some(ErrorCode::SystemIoFailure) => StoreError::Disk { path, detail: source.to_string() },
                 Some(ErrorCode::CannotOpen) => StoreError::Open { path, detail: source.to_string() },
                 _ => StoreError::Sql { path, source },
             },

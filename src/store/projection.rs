@@ -35,8 +35,9 @@ pub(super) fn apply(
 ) -> Result<(), TxError> {
     let of_call = || call.ok_or_else(|| TxError::Row("an event of a call names none".into()));
     match event {
-        Event::Stage { .. } | Event::Exported { .. } => Ok(()),
-        Event::SignedIn { there } => {
+        Event::Stage { .. } | Event::Exported { .. } | Event::SetAside { .. } => Ok(()),
+        Event::DebtCarried(carried) => debts::carry(conn, stamp, carried),
+        Event::SignedIn { there, .. } => {
             seats::taken(conn, stamp, false)?;
             if *there { seats::was_there(conn, at, stamp) } else { Ok(()) }
         }
@@ -45,7 +46,7 @@ pub(super) fn apply(
             conn.execute("INSERT OR IGNORE INTO policies (digest) VALUES (?1)", [digest])?;
             Ok(())
         }
-        Event::CallOpened { number, key, volume, device, device_name, heard } => {
+        Event::CallOpened { number, key, volume, device, device_name, heard, .. } => {
             conn.execute(
                 "INSERT INTO calls (id, number, instance, state, opened, key, volume, device, device_name, heard)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",

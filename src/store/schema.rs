@@ -57,7 +57,19 @@ pub(super) fn open(path: &std::path::Path, care: Care) -> Result<Connection, Sto
         rusqlite_migration::Error::RusqliteError { err, .. } => TxError::Sql(err).at(path),
         other => StoreError::Open { path: path.into(), detail: other.to_string() },
     })?;
+    if care == Care::Durable {
+        sound(&conn).and_then(|sound| sound.map_err(TxError::Row)).map_err(|error| match error {
+            TxError::Row(detail) => StoreError::Damaged { path: path.into(), detail },
+            other => other.at(path),
+        })?;
+    }
     Ok(conn)
+}
+
+/// Whether every page of the file hangs together; else what does not. A page that no write comes by is damaged all the same.
+pub(super) fn sound(conn: &Connection) -> Result<Result<(), String>, TxError> {
+    let said: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok(if said == "ok" { Ok(()) } else { Err(said) })
 }
 
 /// Brings the tables up to date. Of several processes that start at once one does it and the others wait; the version is read before they

@@ -71,6 +71,7 @@ impl Desk {
                 device: DeviceId(guid(7)),
                 device_name: "HVC-LT-0421".into(),
                 heard: 8,
+                why: None,
             },
         )
         .unwrap();
@@ -153,7 +154,7 @@ fn a_call_is_folded_from_its_rows() {
     assert!(matches!(desk.debt(debt).state, DebtState::Proved { .. }));
     let over = desk.ledger.read(|conn| debts::rotation(conn, rotation)).unwrap().unwrap();
     assert!(matches!(over.state, RotationState::Over { .. }));
-    assert_eq!(desk.ledger.read(|conn| debts::open_rotations(conn, guid(2))).unwrap(), []);
+    assert_eq!(desk.ledger.read(|conn| debts::open_rotations(conn, Some(guid(2)))).unwrap(), []);
 }
 
 #[test]
@@ -210,15 +211,15 @@ fn a_key_handed_out_after_its_debt_was_settled_is_owed_again() {
     desk.serve(call, second, RotationId::new());
     let owed = desk.debt(debt);
     assert!(owed.is_open() && owed.rotation.is_some(), "{owed:?}");
-    assert_eq!(desk.ledger.read(|conn| debts::open_rotations(conn, guid(2))).unwrap().len(), 1);
+    assert_eq!(desk.ledger.read(|conn| debts::open_rotations(conn, Some(guid(2)))).unwrap().len(), 1);
 }
 
 #[test]
 fn rotations_of_another_tenant_are_left_alone() {
     let mut desk = Desk::new();
     desk.whole_call();
-    assert_eq!(desk.ledger.read(|conn| debts::open_rotations(conn, guid(2))).unwrap().len(), 1);
-    assert_eq!(desk.ledger.read(|conn| debts::open_rotations(conn, guid(99))).unwrap(), []);
+    assert_eq!(desk.ledger.read(|conn| debts::open_rotations(conn, Some(guid(2)))).unwrap().len(), 1);
+    assert_eq!(desk.ledger.read(|conn| debts::open_rotations(conn, Some(guid(99)))).unwrap(), []);
 }
 
 #[test]
@@ -254,7 +255,7 @@ fn the_chain_verifies_and_a_reopened_ledger_goes_on_from_its_head() {
     let head = desk.ledger.head().unwrap();
     assert_eq!(desk.ledger.verify().unwrap().unwrap(), head);
     let again = Ledger::open(&desk.path).unwrap();
-    again.write(desk.now, &desk.stamp, |pen| pen.append(None, &Event::SignedIn { there: true })).unwrap();
+    again.write(desk.now, &desk.stamp, |pen| pen.append(None, &Event::SignedIn { there: true, roles: None })).unwrap();
     assert_eq!(desk.ledger.verify().unwrap().unwrap().seq, head.seq + 1);
 }
 
@@ -263,11 +264,11 @@ fn who_signs_in_or_asks_for_a_key_was_there_and_who_only_resumes_was_not() {
     let mut desk = Desk::new();
     let of = |desk: &Desk, who| desk.ledger.read(|conn| seats::last_there(conn, who)).unwrap();
     let last = |desk: &Desk| of(desk, Some((guid(2), UserId(guid(1)))));
-    desk.append(None, &Event::SignedIn { there: false }).unwrap();
+    desk.append(None, &Event::SignedIn { there: false, roles: None }).unwrap();
     assert_eq!(last(&desk), None);
-    desk.append(None, &Event::SignedIn { there: true }).unwrap();
+    desk.append(None, &Event::SignedIn { there: true, roles: None }).unwrap();
     let signed_in = desk.now;
-    desk.append(None, &Event::SignedIn { there: false }).unwrap();
+    desk.append(None, &Event::SignedIn { there: false, roles: None }).unwrap();
     let call = desk.open_call();
     assert_eq!(last(&desk), Some(signed_in), "a call can be opened at a locked desk");
     desk.intend(call, DebtId::new());
@@ -315,7 +316,9 @@ fn a_second_desk_waits_for_the_first_and_both_rows_stand() {
             scope.spawn(|| {
                 for _ in 0..25 {
                     ledger
-                        .write(desk.now, &desk.stamp, |pen| pen.append(None, &Event::SignedIn { there: true }))
+                        .write(desk.now, &desk.stamp, |pen| {
+                            pen.append(None, &Event::SignedIn { there: true, roles: None })
+                        })
                         .unwrap();
                 }
             });

@@ -22,6 +22,9 @@ pub const NEXT: &str = "watch-next";
 /// A run of `keydesk debts watch` as a task.
 pub const TASK: &str = "watch-task";
 
+/// The last such run could not sign in.
+pub const TASK_FAILED: &str = "watch-task-failed";
+
 /// No lease is given for longer. One that ends later was given under a clock that has been set back since.
 pub const LONGEST_LEASE: Duration = Duration::from_hours(1);
 

@@ -29,6 +29,10 @@ pub enum Place {
     Debts,
     /// The reason for waiving a debt.
     Waive,
+    /// How somebody knows that a key was replaced.
+    Confirm,
+    /// One debt and its steps.
+    Debt,
     Calls,
     Permissions,
     Profiles,
@@ -43,7 +47,7 @@ pub enum Place {
 impl Place {
     /// Whether printable characters belong to a text here.
     pub fn is_field(self) -> bool {
-        matches!(self, Self::Find | Self::Claim | Self::Ticket | Self::Waive)
+        matches!(self, Self::Find | Self::Claim | Self::Ticket | Self::Waive | Self::Confirm)
     }
 }
 
@@ -100,6 +104,8 @@ pub enum Action {
     TryAgain,
     Hold,
     Waive,
+    Evidence,
+    Confirm,
 }
 
 /// One line of the table.

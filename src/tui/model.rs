@@ -190,6 +190,13 @@ impl Model {
         })
     }
 
+    /// Where the ledger cannot be opened: nothing but the red stop, which asks what was left from before once it is told to try again.
+    pub fn stopped(setup: Setup, failure: Failure) -> Result<Self, AssetError> {
+        let mut model = Self::new(setup)?;
+        model.stop = Some(Stop { request: Request::CatchUp, failure });
+        Ok(model)
+    }
+
     /// What is asked before the first key: what was left from before, sign-in, and the demo's first caller.
     pub fn start(&mut self) -> Vec<Effect> {
         self.ask(Request::CatchUp);
@@ -265,7 +272,7 @@ impl Model {
     pub(super) fn shown_failure(&self) -> Option<&Failure> {
         match self.place() {
             Place::SignIn => self.session.failure(),
-            Place::Debts | Place::Calls | Place::Audit => match self.pages.last()? {
+            Place::Debts | Place::Debt | Place::Calls | Place::Audit => match self.pages.last()? {
                 Page::Debts(page) => page.failure(),
                 Page::Calls(page) => page.failure(),
                 Page::Audit(page) => page.failure(),

@@ -9,6 +9,7 @@ use super::{
     footer::{self, Hint},
     keymap::Action,
     model::Model,
+    screens::Stop,
     theme::Role,
     words,
 };
@@ -125,13 +126,16 @@ fn lights(model: &Model, canvas: &mut Canvas, at: u16, roomy: bool) {
 }
 
 fn debts(model: &Model, canvas: &mut Canvas, roomy: bool) {
+    if model.stop.as_ref().is_some_and(Stop::knows_nothing) {
+        return;
+    }
     let summary = DebtSummary::of(&model.debts);
     // The lights end two columns before `first`.
     let (first, wanted) = if roomy { (89, 93) } else { (67, 67) };
     let said = words::debts(summary, model.now.wall, canvas.cols() >= SIDE, canvas.room(first));
     let width = u16::try_from(said.width()).unwrap_or(u16::MAX);
     let col = wanted.min((canvas.cols() + 1).saturating_sub(width)).max(first);
-    canvas.put(1, col, if summary.blocked { Role::Warn } else { Role::Text }, &said);
+    canvas.put(1, col, if summary.blocked || summary.urgent { Role::Warn } else { Role::Text }, &said);
 }
 
 fn calls(model: &Model) -> String {
@@ -241,9 +245,13 @@ pub fn foot_from(model: &Model, canvas: &mut Canvas, col: u16, notice: Option<(R
     let looking = model.is_looking().then(|| (Role::Text, format!("{} Looking again", model.spinner())));
     let toast = model.toast.as_ref().map(|toast| (toast.role, toast.text.clone()));
     if let Some((role, text)) = waiting.or(looking).or(toast).or(notice) {
-        // Beside a QR it takes two rows.
-        let lines = if col > 3 { wrap(&text, canvas.room(col)) } else { vec![text] };
+        // Beside a QR it takes two rows, and so does one with a path in it.
+        let mut lines = wrap(&text, canvas.room(col));
         let first = canvas.rows() - if lines.len() > 1 { 2 } else { 1 };
+        if col == 3 && lines.len() > 1 {
+            canvas.clear(first..=canvas.rows() - 1);
+            lines = cut_to_two(lines);
+        }
         for (row, line) in (first..canvas.rows()).zip(&lines) {
             canvas.put(row, col, role, line);
         }
@@ -255,6 +263,13 @@ pub fn foot_from(model: &Model, canvas: &mut Canvas, col: u16, notice: Option<(R
         hints.insert(hints.len().min(2), copy);
     }
     footer::draw(canvas, &hints);
+}
+
+/// What two rows do not hold is cut off where the second ends.
+fn cut_to_two(lines: Vec<String>) -> Vec<String> {
+    let mut lines = lines.into_iter();
+    let first = lines.next().unwrap_or_default();
+    vec![first, lines.collect::<Vec<_>>().join(" ")]
 }
 
 /// "Entra asks us to wait 12 s"

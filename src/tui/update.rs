@@ -94,7 +94,7 @@ fn typed(model: &mut Model, place: Place, press: KeyPress) -> bool {
         Place::Find => model.find.field.press(press),
         Place::Claim => field_of_call(model, |desk| desk.caller.field().map(|field| field.press(press))),
         Place::Ticket => field_of_call(model, |desk| Some(desk.ticket.field.press(press))),
-        Place::Waive => match model.pages.last_mut() {
+        Place::Waive | Place::Confirm => match model.pages.last_mut() {
             Some(Page::Debts(page)) => page.field().map_or(Edited::NotText, |field| field.press(press)),
             _ => Edited::NotText,
         },
@@ -141,7 +141,7 @@ fn paste(model: &mut Model, text: &str) {
             let edited = field_of_call(model, |desk| Some(desk.ticket.field.paste(text)));
             after_edit(model, place, edited);
         }
-        Place::Waive => {
+        Place::Waive | Place::Confirm => {
             if let Some(Page::Debts(page)) = model.pages.last_mut()
                 && let Some(field) = page.field()
             {
@@ -162,7 +162,7 @@ fn act(model: &mut Model, place: Place, action: Action) {
         Place::Read => read::act(model, action),
         Place::Stage | Place::Concealed => stage::act(model, action),
         Place::Close => close::act(model, action),
-        Place::Debts | Place::Waive => debts::act(model, action),
+        Place::Debts | Place::Debt | Place::Waive | Place::Confirm => debts::act(model, action),
         Place::Calls => calls::act(model, action),
         Place::Permissions => permissions::act(model, action),
         Place::Profiles => profiles::act(model, action),

@@ -31,7 +31,7 @@ pub fn more_characters(n: usize) -> String {
 /// columns the comma goes first, then the age.
 pub fn debts(summary: DebtSummary, now: Timestamp, roomy: bool, room: usize) -> String {
     let Some(oldest) = summary.oldest else { return "no debts".into() };
-    let mark = if summary.blocked { "× " } else { "" };
+    let mark = if summary.blocked || summary.urgent { "× " } else { "" };
     let age = since(oldest, now);
     let age = if age < Duration::from_mins(1) { "new".into() } else { age::short(age) };
     let oldest = if roomy && summary.open > 1 { "oldest " } else { "" };
@@ -129,6 +129,9 @@ mod tests {
     ) {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let oldest = Some(now - jiff::SignedDuration::from_secs(seconds));
-        assert_eq!(debts(DebtSummary { open, oldest, blocked }, now, false, 14), said);
+        let summary = DebtSummary { open, oldest, blocked, urgent: false };
+        assert_eq!(debts(summary, now, false, 14), said);
+        let urgent = DebtSummary { urgent: true, blocked: false, ..summary };
+        assert!(debts(urgent, now, false, 14).starts_with("× "), "what was read to the wrong person is marked");
     }
 }

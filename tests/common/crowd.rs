@@ -202,6 +202,7 @@ pub async fn one_call(desk: &Desk, owned: Owned, ticket: String) -> Result<Durat
         device: DeviceId(owned.device),
         device_name: "".into(),
         heard: 8,
+        why: None,
     };
     let call = ops::calls::open(desk, open).await?;
     let claims = vec![Claim { fact: Fact::Name, compared: Compared::Match }];

@@ -3,6 +3,8 @@
 
 #[cfg(unix)]
 pub mod crowd;
+#[cfg(target_os = "linux")]
+pub mod machine;
 #[cfg(unix)]
 pub mod outside;
 #[cfg(unix)]
@@ -70,6 +72,15 @@ pub struct Served {
 
 pub fn serve() -> Served {
     on_a_thread(tenant())
+}
+
+/// The same where things take `400 / speed` times as long.
+pub fn serve_at(speed: f64) -> Served {
+    on_a_thread(async move {
+        let options =
+            Options { scenario: Source::Small, speed, auto_approve: Some(Duration::ZERO), ..Options::default() };
+        simulation::start(options).await.unwrap()
+    })
 }
 
 /// The same where a person approves.
@@ -159,7 +170,14 @@ pub fn key(desk: &Desk, prefix: &str) -> find::KeyMatch {
 pub async fn verified_call(desk: &Desk, prefix: &str) -> Call {
     let found = key(desk, prefix);
     let device_name = found.device.map(|device| device.name).unwrap_or_default();
-    let open = Open { key: found.key.id, volume: found.key.volume, device: found.key.device, device_name, heard: 8 };
+    let open = Open {
+        key: found.key.id,
+        volume: found.key.volume,
+        device: found.key.device,
+        device_name,
+        heard: 8,
+        why: None,
+    };
     let call = ops::calls::open(desk, open).await.unwrap();
     let claims = vec![Claim { fact: Fact::Name, compared: Compared::Match }];
     let verify = Verify { call: call.id, method: Some("called-back".into()), claims, known: Knowledge::Facts };

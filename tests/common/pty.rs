@@ -108,6 +108,11 @@ impl Term {
         }
     }
 
+    /// Its process id.
+    pub fn process(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     /// SIGKILL, and the end awaited.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

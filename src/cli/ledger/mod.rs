@@ -2,6 +2,7 @@
 
 mod export;
 mod rebuild;
+mod set_aside;
 mod show;
 mod verify;
 
@@ -29,6 +30,8 @@ enum What {
     Export(export::Export),
     /// Fold the tables of calls and debts from the rows again
     Rebuild(rebuild::Rebuild),
+    /// Keep a damaged ledger as it is, and begin another that carries on what is owed
+    SetAside(set_aside::Aside),
 }
 
 impl Ledger {
@@ -48,6 +51,7 @@ impl Ledger {
         match self.what {
             Some(What::Export(export)) => export.run(settings).await,
             Some(What::Rebuild(rebuild)) => rebuild.run(settings).await,
+            Some(What::SetAside(aside)) => aside.run(settings).await,
             Some(What::Verify(_)) | None => Ok(()),
         }
     }

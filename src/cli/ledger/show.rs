@@ -5,7 +5,12 @@ use jiff::tz::TimeZone;
 use super::super::out;
 use crate::{
     config::Overrides,
-    domain::{age, event::Row, foreign::printable, work::Failure},
+    domain::{
+        age,
+        event::Row,
+        foreign::{escaped_json, printable},
+        work::Failure,
+    },
     ops,
 };
 
@@ -56,14 +61,14 @@ fn as_json(row: &Row) -> String {
         "what": row.event,
         "hash": row.hash,
     });
-    out::escaped(&facts.to_string()).into_owned()
+    escaped_json(&facts.to_string()).into_owned()
 }
 
 /// A row of another version: its body as it is stored, as JSON where it is some, else as text.
 fn raw_as_json(seq: u64, bytes: &[u8], hash: &str) -> String {
     let body = serde_json::from_slice(bytes)
         .unwrap_or_else(|_| serde_json::Value::String(String::from_utf8_lossy(bytes).into_owned()));
-    out::escaped(&serde_json::json!({ "seq": seq, "body": body, "hash": hash }).to_string()).into_owned()
+    escaped_json(&serde_json::json!({ "seq": seq, "body": body, "hash": hash }).to_string()).into_owned()
 }
 
 fn as_text(row: &Row, zone: &TimeZone) -> String {

@@ -10,10 +10,6 @@ use crate::{
     domain::policy::{LINES, Line},
 };
 
-/// What `[forward]` means to this version.
-const FORWARD: &str = "this version of keydesk keeps its ledger on this machine and cannot forward it; \
-                       take the table out, or use a version that forwards";
-
 /// The lines of a policy file, or of a `[policy]` table. Every line may be missing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyFile(BTreeMap<&'static str, Value>);
@@ -104,9 +100,6 @@ impl<'de> DeserializeSeed<'de> for Key {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
         let written = String::deserialize(deserializer)?;
-        if self.before.is_empty() && written == "forward" {
-            return Err(D::Error::custom(FORWARD));
-        }
         self.known().find(|(key, _)| *key == written).map(|(_, found)| found).ok_or_else(|| {
             let mut known: Vec<String> = self.known().map(|(key, _)| format!("`{key}`")).collect();
             known.dedup();

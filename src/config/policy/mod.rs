@@ -107,7 +107,9 @@ fn combine(
             }
         });
     }
-    Ok(Effective { policy, lines })
+    let effective = Effective { policy, lines };
+    effective.policy.forward.check().map_err(|said| effective.unfit("forward.when", named, said))?;
+    Ok(effective)
 }
 
 /// A user's word in one line: what it changed, and what of it was ignored.
@@ -129,6 +131,12 @@ fn hear(
 }
 
 impl Effective {
+    /// A line that does not go with another one: the fault of whoever wrote it.
+    fn unfit(&self, name: &'static str, otherwise: &Path, said: String) -> ConfigError {
+        let file = self.lines.iter().find(|entry| entry.line.name == name).and_then(|entry| entry.from.file());
+        ConfigError::line(file.unwrap_or(otherwise), &LineError { line: name, said })
+    }
+
     /// Where a line stands, for a sentence: "pins.tenants in /etc/keydesk/policy.toml".
     fn place(&self, name: &str) -> String {
         let file = self.lines.iter().find(|entry| entry.line.name == name).and_then(|entry| entry.from.file());

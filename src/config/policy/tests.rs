@@ -108,6 +108,13 @@ fn every_line_is_in_the_digest() {
         ("pins.tenants", "[pins]\ntenants = [\"a\"]"),
         ("pins.authorities", "[pins]\nauthorities = [\"https://a\"]"),
         ("pins.graphs", "[pins]\ngraphs = [\"https://a\"]"),
+        ("forward.when", "[forward]\nwhen = \"before-key\"\nwebhook = \"https://a\""),
+        ("forward.webhook", "[forward]\nwebhook = \"https://a\""),
+        ("forward.token_env", "[forward]\ntoken_env = \"A\""),
+        ("forward.secret_env", "[forward]\nsecret_env = \"A\""),
+        ("forward.syslog", "[forward]\nsyslog = \"local\""),
+        ("forward.syslog_ca", "[forward]\nsyslog_ca = \"/a\""),
+        ("forward.facility", "[forward]\nfacility = \"auth\""),
         ("reason", "[[reason]]\nid = \"a\"\nlabel = \"a\""),
         ("verification", "[[verification]]\nid = \"a\"\nlabel = \"a\"\nshort = \"a\""),
     ];
@@ -128,6 +135,12 @@ fn a_typo_is_named_with_its_line() {
         ("[sign_in]\nways = [\"telepathy\"]\n", "line 2", "telepathy"),
         ("[pins]\ngraphs = [\"http://graph.example\"]\n", "line 2", "plain http"),
         ("reason = []\n", "line 1", "empty"),
+        ("[forward]\n\nwebhok = \"\"\n", "line 3", "webhok"),
+        ("[forward]\nwhen = \"before\"\n", "line 2", "before-key"),
+        ("[forward]\nwebhook = \"http://collector.example\"\n", "line 2", "plain http"),
+        ("[forward]\nsyslog = \"tcp://log.example\"\n", "line 2", "tls://host:6514"),
+        ("[forward]\nfacility = \"mail\"\n", "line 2", "mail"),
+        ("forward = \"before-key\"\n", "line 1", "table"),
     ] {
         let said = with_machine(text).unwrap_err().to_string();
         assert!(said.contains(at) && said.contains(what) && said.contains(MACHINE), "{said}");
@@ -135,9 +148,30 @@ fn a_typo_is_named_with_its_line() {
 }
 
 #[test]
-fn a_policy_that_demands_forwarding_is_refused_rather_than_ignored() {
-    let said = with_machine("[limits]\nper_hour = 3\n[forward]\nwhen = \"before-key\"\n").unwrap_err().to_string();
-    assert!(said.contains("line 3") && said.contains("cannot forward"), "{said}");
+fn a_key_waits_for_a_collector_only_where_one_is_named() {
+    let webhook = "[forward]\nwebhook = \"https://collector.example/keydesk\"\n";
+    let wait = "[forward]\nwhen = \"before-key\"\n";
+    let lonely = combined(wait, "").unwrap_err().to_string();
+    assert!(
+        lonely.contains(MACHINE) && lonely.contains("forward.when") && lonely.contains("none is named"),
+        "{lonely}"
+    );
+    let of_user = combined("", wait).unwrap_err().to_string();
+    assert!(of_user.contains("config.toml") && of_user.contains("none is named"), "{of_user}");
+    assert!(!combined(webhook, "").unwrap().policy.forward.comes_before_key());
+    assert!(combined(webhook, wait).unwrap().policy.forward.comes_before_key());
+    let waits = format!("{webhook}when = \"before-key\"\n");
+    assert!(combined(&waits, "[forward]\nwhen = \"after\"\n").unwrap().policy.forward.comes_before_key());
+}
+
+#[test]
+fn a_user_sends_the_organisations_rows_nowhere_else() {
+    let machine = "[forward]\nwebhook = \"https://collector.example\"\nsyslog = \"local\"\n";
+    let user = "[forward]\nwebhook = \"https://mine.example\"\nsyslog = \"udp://mine.example\"\n";
+    let effective = combined(machine, user).unwrap();
+    assert_eq!(effective.policy.forward, combined(machine, "").unwrap().policy.forward);
+    assert!(in_force(&effective, "forward.webhook").ignored.is_some());
+    assert!(!combined("", user).unwrap().policy.forward.is_on());
 }
 
 #[test]

@@ -86,7 +86,7 @@ pub enum RotationState {
 }
 
 /// A rotation as the ledger tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rotation {
     pub id: RotationId,
     pub state: RotationState,
@@ -270,6 +270,8 @@ pub struct DebtSummary {
     pub open: usize,
     pub oldest: Option<Timestamp>,
     pub blocked: bool,
+    /// One of them was read to the wrong person.
+    pub urgent: bool,
 }
 
 impl DebtSummary {
@@ -279,6 +281,7 @@ impl DebtSummary {
             open: open.clone().count(),
             oldest: open.clone().map(|debt| debt.since).min(),
             blocked: open.clone().any(Debt::is_blocked),
+            urgent: open.clone().any(Debt::is_urgent),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use toml::Value;
 
 use super::{
-    Pins, Policy,
+    Forwarding, Pins, Policy,
     rules::{Among, AtLeast, AtMost, Demand, Example, Fixed, Pattern, Pause, Pinned, Prefix, Rule},
 };
 use crate::domain::{digest::fingerprint, ticket::TicketRule};
@@ -69,6 +69,11 @@ lines! {
     closes { "proof.closes" by AtLeast }
     ways { "sign_in.ways" by Among }
     pins { "pins.tenants" in tenants by Pinned, "pins.authorities" in authorities by Pinned, "pins.graphs" in graphs by Pinned }
+    forward {
+        "forward.when" in when by AtLeast, "forward.webhook" in webhook by Fixed, "forward.token_env" in token_env by Fixed,
+        "forward.secret_env" in secret_env by Fixed, "forward.syslog" in syslog by Fixed, "forward.syslog_ca" in syslog_ca by Fixed,
+        "forward.facility" in facility by Fixed
+    }
     reasons { "reason" by Among }
     methods { "verification" by Among }
 }
@@ -162,6 +167,7 @@ impl Policy {
             pins: Pins::default(),
             ways: Vec::new(),
             closes: super::Proof::Confirmed,
+            forward: Forwarding::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the organisation requires. The shipped policy stands in `assets/policy.toml`; a machine-wide file replaces lines of it; everything
 //! else may only tighten.
 
+pub mod forwarding;
 mod lines;
 mod rules;
 
@@ -14,6 +15,7 @@ use super::{
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+pub use forwarding::Forwarding;
 pub use lines::{LINES, Line, LineError};
 
 /// Why a key may be needed: one line of the policy's list.
@@ -132,6 +134,8 @@ pub struct Policy {
     pub ways: Vec<Way>,
     /// The lowest grade that closes a debt without a person; above [`Proof::Probable`].
     pub closes: Proof,
+    /// Where copies of the ledger's rows go.
+    pub forward: Forwarding,
 }
 
 /// Why a caller does not count as verified.

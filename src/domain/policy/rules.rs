@@ -6,7 +6,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use toml::Value;
 use url::Url;
 
-use super::{Allowance, Method, Proof, Reason};
+use super::{
+    Allowance, Method, Proof, Reason,
+    forwarding::{Facility, Syslog, When},
+};
 use crate::domain::{connection::read_host, ticket::TicketRule, work::sign_in::Way};
 
 /// At most so many lines: 1 to 9 choose.
@@ -43,7 +46,7 @@ macro_rules! written_by_serde {
         }
     )+ };
 }
-written_by_serde!(u32, usize, bool, String, Allowance, Reason, Method);
+written_by_serde!(u32, usize, bool, String, Allowance, Reason, Method, When, Facility);
 
 fn by_serde<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
     T::deserialize(value.clone()).map_err(|error| error.message().to_owned())
@@ -100,6 +103,27 @@ impl Written for Url {
 
     fn write(&self) -> Value {
         Value::String(self.as_str().trim_end_matches('/').to_owned())
+    }
+}
+
+/// `""` is none.
+impl<T: Written> Written for Option<T> {
+    fn read(value: &Value) -> Result<Self, String> {
+        if value.as_str() == Some("") { Ok(None) } else { T::read(value).map(Some) }
+    }
+
+    fn write(&self) -> Value {
+        self.as_ref().map_or_else(|| Value::String(String::new()), T::write)
+    }
+}
+
+impl Written for Syslog {
+    fn read(value: &Value) -> Result<Self, String> {
+        Self::read(&String::read(value)?)
+    }
+
+    fn write(&self) -> Value {
+        Value::String(self.to_string())
     }
 }
 

@@ -8,6 +8,7 @@ use crate::domain::{
     foreign::Foreign,
     key::Volume,
     key_id::KeyId,
+    verdict::Why,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Open {
     pub device_name: Foreign,
     /// How many characters of the key ID the caller read.
     pub heard: usize,
+    /// Why this device, where it was judged.
+    pub why: Option<Why>,
 }
 
 /// The technician's word on the caller.

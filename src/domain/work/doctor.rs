@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::domain::connection::Connection;
+use crate::domain::{connection::Connection, policy::Forwarding};
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,6 +154,8 @@ pub struct Setup {
     /// The machine-wide policy, and the digest of the effective one.
     pub policy: FileSeen,
     pub digest: Option<String>,
+    /// Where the policy sends copies of the ledger's rows.
+    pub forward: Forwarding,
     pub profile: String,
     pub has_several_profiles: bool,
     /// Which tenant through which hosts, or why that is not known.

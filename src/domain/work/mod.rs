@@ -7,8 +7,10 @@ pub mod call;
 pub mod debts;
 pub mod disclose;
 pub mod doctor;
+pub mod evidence;
 pub mod failure;
 pub mod find;
+pub mod forward;
 pub mod open_device;
 pub mod profiles;
 pub mod reconcile;
@@ -19,7 +21,8 @@ pub use failure::{Failure, Kind, Report};
 
 use super::{
     capability::{Feature, Lights},
-    debt::Debt,
+    debt::{Debt, DebtId},
+    timeline::Step,
     watch::Watch,
 };
 
@@ -69,6 +72,10 @@ pub enum Request {
     WrongPerson(debts::WrongPerson),
     /// Compare the ledger with Entra's own record.
     Reconcile(reconcile::Request),
+    /// Write an evidence pack.
+    Evidence(super::evidence::Subject),
+    /// Every step of a debt, from the ledger.
+    History(DebtId),
     /// Send what is held before the program ends.
     WrapUp,
     /// Text without secrets, to the clipboard.
@@ -93,6 +100,7 @@ impl Request {
             | Self::CloseCall(_)
             | Self::SettleDebt(_)
             | Self::WrongPerson(_)
+            | Self::Evidence(_)
             | Self::ConfirmName
             | Self::SendAway
             | Self::SignOut
@@ -110,6 +118,7 @@ impl Request {
             | Self::Calls
             | Self::Debts
             | Self::Reconcile(_)
+            | Self::History(_)
             | Self::Copy(_)
             | Self::Browse(_)
             | Self::NextCaller => false,
@@ -129,6 +138,8 @@ pub enum Progress {
     Records(usize),
     /// The service asked us to wait; nothing was handed out.
     Waiting(Waiting),
+    /// The intent is on disk; the security team's collector has to take it before the key request leaves.
+    Forwarding,
     /// The intent is on disk; the key request leaves now.
     Recorded,
 }
@@ -168,6 +179,8 @@ pub enum Outcome {
     Calls(Vec<super::call::Call>),
     Debts(Vec<Debt>),
     Reconciled(reconcile::Answer),
+    Evidence(evidence::Written),
+    History(Vec<Step>),
     WrappedUp,
     Copied,
     Browsed,
@@ -186,6 +199,8 @@ pub enum News {
     Watch(Watch),
     /// What runs behind the desk was asked to wait.
     Waiting(Waiting),
+    /// Rows wait for a collector, and have for a while.
+    RowsWait(forward::SinkState),
     /// The session ended; the next request will ask for a new sign-in.
     SignedOut,
 }

@@ -15,9 +15,9 @@ use crate::{
         age,
         debt::InstanceId,
         event::{Event, Stamp},
-        work::doctor::{Check, Finding, Places, Who},
+        work::doctor::{Check, Finding, Grade, Places, Who},
     },
-    store::{Index, Ledger, StoreError, TxError, instance},
+    store::{Index, Ledger, StoreError, TxError, aside, instance},
 };
 
 /// What cannot be looked at without a folder.
@@ -97,9 +97,19 @@ fn ledger(path: &Path) -> (Finding, Finding) {
         );
     }
     match Ledger::open(path) {
-        Ok(ledger) => (whole(&ledger), last_sign_in(&ledger)),
+        Ok(ledger) => (with_kept(whole(&ledger), path), last_sign_in(&ledger)),
         Err(error) => (unusable(&error), Finding::not_checked("The ledger cannot be read.")),
     }
+}
+
+/// Damaged ledgers that were set aside are for somebody to look at.
+fn with_kept(finding: Finding, path: &Path) -> Finding {
+    let kept = aside::folders(path);
+    if kept.is_empty() || finding.grade != Grade::Well {
+        return finding;
+    }
+    let said = format!("{} A damaged one before it is kept in aside/{}.", finding.seen, kept.join(", aside/"));
+    Finding::notice(said).by(Who::Auditor, "Look at it, with `keydesk ledger verify`, and keep a copy elsewhere.")
 }
 
 fn whole(ledger: &Ledger) -> Finding {
@@ -121,7 +131,7 @@ fn whole(ledger: &Ledger) -> Finding {
 fn tried(ledger: &Ledger) -> Result<(), StoreError> {
     const TAKEN_BACK: &str = "taken back";
     let written = ledger.write(Timestamp::now(), &nobody(), |pen| {
-        pen.append(None, &Event::SignedIn { there: false })?;
+        pen.append(None, &Event::SignedIn { there: false, roles: None })?;
         Err::<(), _>(TxError::Conflict(TAKEN_BACK.into()))
     });
     match written {
@@ -149,7 +159,7 @@ fn unusable(error: &StoreError) -> Finding {
     match error {
         StoreError::Busy(_) => finding.by(Who::You, "Close the other desk, or wait a moment, and look again."),
         StoreError::Damaged { .. } | StoreError::Row { .. } => {
-            finding.by(Who::Auditor, "Copy the file aside before anything else is done to it.")
+            finding.by(Who::Auditor, "`keydesk ledger set-aside` keeps it as it is and begins another.")
         }
         StoreError::Newer(_) => finding.by(Who::MachineAdministrator, "Update keydesk on this machine."),
         StoreError::Full(_) => finding.by(Who::You, "Free some space."),

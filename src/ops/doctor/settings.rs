@@ -77,6 +77,7 @@ mod tests {
             config,
             policy,
             digest,
+            forward: crate::domain::policy::Forwarding::default(),
             profile,
             has_several_profiles: false,
             connection,

@@ -13,7 +13,7 @@ use crate::{
     },
     store::{
         Ledger, StoreError,
-        chain::{Break, Given, Seen},
+        chain::{Break, Given, Head, Seen},
         compare::Projections,
     },
 };
@@ -41,13 +41,27 @@ impl Verdict {
     }
 }
 
-/// Judges this machine's ledger, which a desk may have open. One that is not there yet has no rows.
+/// Judges this machine's ledger, which a desk may have open.
 pub fn examine_own(path: &Path, head: Option<&str>) -> Result<Verdict, Failure> {
     let given = head.map(given).transpose()?;
-    match Ledger::peek(path).map_err(unreadable)? {
-        Some(ledger) => examine(&ledger, given.as_ref()),
-        None => Err(missing(path)),
+    // Noted before it is looked for: a desk may write meanwhile.
+    let noted = Ledger::noted(path);
+    let Some(ledger) = Ledger::peek(path).map_err(unreadable)? else {
+        // None yet: an empty chain is whole, unless there should be rows.
+        let chain = match noted.map(|head| Given::of(&head)).or(given) {
+            Some(given) => Err(Break::Truncated { end: 0, given }),
+            None => Ok(Seen { head: Head::default(), given: None }),
+        };
+        return Ok(Verdict { chain, projections: Projections::AsTheRows });
+    };
+    let mut verdict = examine(&ledger, given.as_ref())?;
+    // This machine notes the end itself: rows that are lost here show without a head from elsewhere.
+    if let (Ok(_), Some(noted)) = (&verdict.chain, noted)
+        && let Some(lost) = ledger.lost(&noted).map_err(unreadable)?
+    {
+        verdict.chain = Err(lost);
     }
+    Ok(verdict)
 }
 
 /// Judges a file that lies anywhere.
@@ -74,7 +88,7 @@ pub fn rows(
     from: u64,
     mut each: impl FnMut(u64, &[u8], &str, Option<&Row>) -> bool,
 ) -> Result<(), Failure> {
-    let Some(ledger) = Ledger::peek(path).map_err(unreadable)? else { return Err(missing(path)) };
+    let Some(ledger) = Ledger::peek(path).map_err(unreadable)? else { return Ok(()) };
     let walk = ledger.stored(from, |row| each(row.seq, &row.bytes, &row.hash, row.read().ok().as_ref()));
     walk.map_err(unreadable)
 }
@@ -109,7 +123,7 @@ pub async fn rebuild(desk: &Desk) -> Result<&'static str, Failure> {
 
 fn missing(path: &Path) -> Failure {
     Failure::new(Kind::NotFound, format!("There is no ledger at {}.", path.display()))
-        .next("The first start of keydesk makes this machine's own.")
+        .next("Name a copy of a ledger.db.")
 }
 
 /// Nothing is about to be disclosed here: what it means is another thing than at the desk.

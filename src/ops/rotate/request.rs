@@ -63,6 +63,7 @@ async fn record_request(desk: &Desk, wanted: Wanted) -> Result<DebtId, Failure> 
                 device: wanted.device,
                 device_name: wanted.name.clone(),
                 heard: 0,
+                why: None,
             };
             pen.append(Some(call), &opened)?;
             let requested = Event::ReplacementRequested {

@@ -165,7 +165,7 @@ async fn take_seat(desk: &Desk, arriving: Arriving) -> Result<SignedIn, Failure>
         Came::Prompted => !desk.is_locked(),
         Came::Quietly { .. } => false,
     };
-    let event = Event::SignedIn { there };
+    let event = Event::SignedIn { there, roles: session.roles() };
     record(desk, &technician, &tenant, event, before.is_some() && !is_same).await?;
     let brought = !remembered;
     let session = if remembered { session } else { hand_over(desk, session, before.is_none() || is_same).await? };

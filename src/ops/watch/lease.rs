@@ -11,13 +11,14 @@ use crate::{
     desk::Desk,
     domain::{
         debt::InstanceId,
-        moment::since,
+        moment::{later, since},
         watch::{By, Follower, Role, TASK_COUNTS, Watch},
         work::Failure,
     },
+    ops::watch::TaskRun,
     store::{
         TxError,
-        watch::{self as table, Lease, NEXT, TASK, WATCH},
+        watch::{self as table, Lease, NEXT, TASK, TASK_FAILED, WATCH},
     },
 };
 
@@ -91,21 +92,31 @@ pub(super) async fn state(desk: &Desk) -> Result<Watch, Failure> {
     .await
 }
 
-/// `keydesk debts watch` ran as a task, and could sign in or had nothing to do.
-pub(super) async fn task_ran(desk: &Desk) -> Result<(), Failure> {
+/// Notes a run that signed in, or had nothing to do and has not failed to sign in lately. After one that could not, nobody counts on it.
+pub(super) async fn task_ran(desk: &Desk, run: TaskRun) -> Result<(), Failure> {
     let ((instance, follower), now) = (own(desk, Role::Watcher), desk.clock.now());
-    let until = crate::domain::moment::later(now, TASK_COUNTS);
-    let noted = desk.read(move |conn| Ok(table::lease(conn, TASK)?.map(|lease| since(lease.until, until)))).await?;
-    if noted.is_some_and(|ago| ago < TASK_NOTED) {
+    let lease = Lease { instance, follower, until: later(now, TASK_COUNTS) };
+    let until = lease.until;
+    let (noted, failed) = desk
+        .read(move |conn| {
+            let stands = |lease: Option<Lease>| lease.filter(|lease| now < lease.until);
+            let lately = |lease: &Lease| since(lease.until, until) < TASK_NOTED;
+            let noted = stands(table::lease(conn, TASK)?);
+            Ok((noted.as_ref().map(lately), stands(table::lease(conn, TASK_FAILED)?).is_some()))
+        })
+        .await?;
+    let is_said = match run {
+        TaskRun::SignedIn => noted == Some(true) && !failed,
+        TaskRun::Idle => noted == Some(true) || failed,
+        TaskRun::SignedOut => noted.is_none() && failed,
+    };
+    if is_said {
         return Ok(());
     }
-    desk.record(move |pen| table::put(pen.conn(), TASK, &Lease { instance, follower, until })).await
-}
-
-/// It could not sign in: nobody may count on it.
-pub(super) async fn task_failed(desk: &Desk) -> Result<(), Failure> {
-    if desk.read(|conn| table::lease(conn, TASK)).await?.is_some() {
-        desk.record(|pen| table::remove(pen.conn(), TASK)).await?;
-    }
-    Ok(())
+    let (name, other) = if run == TaskRun::SignedOut { (TASK_FAILED, TASK) } else { (TASK, TASK_FAILED) };
+    desk.record(move |pen| {
+        table::remove(pen.conn(), other)?;
+        table::put(pen.conn(), name, &lease)
+    })
+    .await
 }

@@ -8,6 +8,7 @@ use std::{collections::HashSet, time::Duration};
 
 use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     desk::Desk,
@@ -55,15 +56,24 @@ pub async fn state(desk: &Desk) -> Result<Watch, Failure> {
     lease::state(desk).await
 }
 
-/// `keydesk debts watch` ran as a task; `signed_in` is whether it can be counted on.
-pub async fn task_ran(desk: &Desk, signed_in: bool) -> Result<(), Failure> {
-    if signed_in { lease::task_ran(desk).await } else { lease::task_failed(desk).await }
+/// How a run of `keydesk debts watch` went, which a task began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskRun {
+    SignedIn,
+    /// Nothing was open, so nobody had to sign in.
+    Idle,
+    SignedOut,
 }
 
-/// Whether anything is open that goes on without a person, in whatever tenant. Asks nobody.
-pub async fn has_work(desk: &Desk) -> Result<bool, Failure> {
-    let open = desk.read(debts::open_rotations_anywhere).await?;
-    Ok(open.iter().any(goes_on))
+/// Keeps in the store whether such a task can be counted on.
+pub async fn task_ran(desk: &Desk, run: TaskRun) -> Result<(), Failure> {
+    lease::task_ran(desk, run).await
+}
+
+/// How long until anything is due that goes on without a person, in whatever tenant; `None` where nothing is open. Asks nobody.
+pub async fn next(desk: &Desk) -> Result<Option<Duration>, Failure> {
+    let mut watcher = Watcher::new(desk, Role::Watcher, CancellationToken::new());
+    Ok(watcher.tasks_of(None, false).await?.iter().map(|task| task.left).min())
 }
 
 /// One process following what is owed.
@@ -320,8 +330,14 @@ impl<'a> Watcher<'a> {
 
     /// What is open in this tenant and goes on by itself, and when. Empty where nobody is signed in.
     async fn tasks(&mut self, retry: bool) -> Result<Vec<Task>, Failure> {
-        let Ok(seat) = self.desk.seat() else { return Ok(Vec::new()) };
-        let tenant = seat.tenant.id;
+        match self.desk.seat() {
+            Ok(seat) => self.tasks_of(Some(seat.tenant.id), retry).await,
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The same of one tenant, or of whatever tenant.
+    async fn tasks_of(&mut self, tenant: Option<Uuid>, retry: bool) -> Result<Vec<Task>, Failure> {
         let (open, looks, urgent, some_ended) = self
             .desk
             .read(move |conn| {

@@ -217,6 +217,8 @@ impl Order {
     fn id_claims(&self, tenant_id: Uuid, now: Timestamp) -> Value {
         let mut claims = self.claims(tenant_id, now, 3600);
         claims["aud"] = self.client_id.to_string().into();
+        // The app registration has `groupMembershipClaims` set to `DirectoryRole`.
+        claims["wids"] = self.person.role_templates().into();
         if let Some(nonce) = &self.nonce {
             claims["nonce"] = nonce.as_str().into();
         }

@@ -82,6 +82,13 @@ pub struct Given {
 #[error("a head is 8 to 64 hexadecimal digits, as a call note ends with, or SEQ:HASH")]
 pub struct NoHead;
 
+impl Given {
+    /// This very head.
+    pub fn of(head: &Head) -> Self {
+        Self { seq: Some(head.seq), hash: head.hash.clone() }
+    }
+}
+
 impl FromStr for Given {
     type Err = NoHead;
 

@@ -16,6 +16,7 @@ use super::{
 use crate::domain::{
     age,
     call::Call,
+    evidence::Subject,
     moment::since,
     work::{Failure, Request, call::Resume},
 };
@@ -62,6 +63,10 @@ pub fn act(model: &mut Model, action: Action) {
             if !model.asks.any(|request| matches!(request, Request::ResumeCall(_))) {
                 model.ask(Request::ResumeCall(Resume { call }));
             }
+        }
+        Action::Evidence if count > 0 => {
+            let call = model.calls[page.at.min(count - 1)].id;
+            super::evidence::ask(model, Subject::Call(call));
         }
         Action::Back => {
             model.pages.pop();
@@ -120,6 +125,9 @@ fn hints(model: &Model) -> Vec<Hint> {
         vec![model.hint(Action::GoOn, "go on with it").unless(why.is_some(), why.clone().unwrap_or_default())];
     if count > 1 {
         hints.push(model.hint(Action::Choose, "choose").labelled(format!("1-{}", count.min(9))));
+    }
+    if count > 0 {
+        hints.push(super::evidence::hint(model));
     }
     hints.push(model.hint(Action::Back, "back"));
     hints.push(model.hint(Action::LookAgain, "look again"));

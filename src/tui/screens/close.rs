@@ -14,6 +14,7 @@ use super::card;
 use crate::domain::{
     age,
     debt::{Debt, DebtState, RotationState},
+    evidence::Subject,
     foreign::printable,
     work::{Request, call::Close},
 };
@@ -37,6 +38,10 @@ pub fn act(model: &mut Model, action: Action) {
                 let text = note.note.text();
                 model.ask(Request::Copy(text));
             }
+        }
+        Action::Evidence => {
+            let call = desk.call.id;
+            super::evidence::ask(model, Subject::Call(call));
         }
         _ => {}
     }
@@ -117,8 +122,9 @@ fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
     vec![
         model.hint(Action::GoOn, "close the call").unless(writing, "writing"),
         model.hint(Action::Copy, "copy note").unless(desk.note.is_none(), "no note yet"),
-        model.hint(Action::Debts, "debts"),
+        super::evidence::hint(model),
         model.hint(Action::Runbook, "runbook"),
+        model.hint(Action::Debts, "debts"),
         model.hint(Action::Help, "help"),
     ]
 }
@@ -234,6 +240,31 @@ mod tests {
         desk.world.debts.clone_from(&debts);
         desk.news(News::Debts(debts));
         assert!(desk.row(11).contains("Intune accepted the rotation"), "{:#?}", desk.rows());
+    }
+
+    #[test]
+    fn e_writes_the_evidence_of_this_call_and_says_where_it_lies() {
+        let mut desk = in_windows();
+        let call = desk.model.call.as_ref().unwrap().call.id;
+        let effects = desk.press("e");
+        assert_eq!(asked(&effects), [&Request::Evidence(Subject::Call(call))]);
+        assert!(desk.row(22).contains("√ Evidence: keydesk-INC0048213-2026-11-20.zip in"), "{:#?}", desk.rows());
+        assert!(desk.row(23).contains("/home/dana/.local/state/keydesk/evidence"), "{}", desk.row(23));
+        desk.wait(7000);
+        assert!(!desk.shows("Evidence:") && desk.shows("e evidence"));
+    }
+
+    #[test]
+    fn evidence_is_written_once_at_a_time_and_a_failure_leaves_the_call_alone() {
+        let mut desk = in_windows();
+        desk.hold(|request| matches!(request, Request::Evidence(_)));
+        desk.press("e");
+        assert_eq!(asked(&desk.press("e")), Vec::<&Request>::new());
+        assert!(desk.shows("e evidence (writing)"), "{:#?}", desk.rows());
+        let full = failure(Kind::Record, "The disk is full: /home/dana/ledger.db.");
+        desk.answer(|request| matches!(request, Request::Evidence(_)), Err(full));
+        assert!(desk.shows("× No evidence: The disk is full"), "{:#?}", desk.rows());
+        assert!(desk.shows("copy note") && desk.model.stop.is_none());
     }
 
     #[test]

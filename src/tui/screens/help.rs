@@ -63,7 +63,7 @@ fn name(place: Place) -> &'static str {
         Place::Read => "the key",
         Place::Stage | Place::Concealed => "reading aloud",
         Place::Close => "closing the call",
-        Place::Debts | Place::Waive => "debts",
+        Place::Debts | Place::Debt | Place::Waive | Place::Confirm => "debts",
         Place::Calls => "calls",
         Place::Profiles => "tenants",
         Place::Permissions => "permissions",

@@ -8,6 +8,7 @@ pub mod close;
 pub mod debts;
 pub mod digits;
 pub mod duplicates;
+pub mod evidence;
 pub mod find;
 pub mod help;
 pub mod permissions;

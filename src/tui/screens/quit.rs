@@ -4,8 +4,13 @@ use super::super::{canvas::Canvas, keymap::Action, model::Model, msg::Effect, sk
 use super::{read, stage};
 use crate::domain::{
     age,
+    debt::Debt,
+    moment::since,
     work::{Failure, Request},
 };
+
+/// So many of what stays unsent are named at 80×24.
+const LISTED: usize = 9;
 
 /// How leaving stands.
 #[derive(Debug)]
@@ -112,15 +117,18 @@ pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
                 let lost = if typed { " What you typed is not kept." } else { "" };
                 format!("{they} out once somebody opens this tenant again.{lost} Enter leaves this tenant.")
             } else {
-                format!("{they} out at the next start or by the watcher. Enter quits.")
+                format!("{} Enter quits.", model.watch.who_sends(unsent, model.now.wall))
             };
             let said = format!("{count} {are} not sent yet. {goes_on}");
             (said, why.iter().map(ToString::to_string).collect())
         }
     };
+    let mut row = 8;
+    if matches!(quit, Quit::Unsent { .. }) {
+        row = list_unsent(model, canvas, row) + 1;
+    }
     canvas.put(4, 3, Role::Strong, if switches { "Another tenant" } else { "Quit" });
     canvas.wrapped(5, 3, canvas.cols(), Role::Text, &summary, 2);
-    let mut row = 8;
     for line in lines {
         row = canvas.wrapped(row, 3, canvas.cols(), Role::Warn, &line, 5);
     }
@@ -134,6 +142,36 @@ pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
         Quit::Leaving => hints.push(model.hint(Action::Back, "stay").unless(true, "being written")),
     }
     skeleton::foot(model, canvas, None, &hints);
+}
+
+/// What stays unsent, the oldest first. The row after it.
+fn list_unsent(model: &Model, canvas: &mut Canvas, from: u16) -> u16 {
+    let mut unsent: Vec<&Debt> = model.debts.iter().filter(|debt| debt.is_unsent()).collect();
+    unsent.sort_by_key(|debt| (!debt.is_urgent(), debt.since));
+    for (col, word) in [(3, "Key ID"), (13, "Device"), (29, "Ticket"), (43, "Owed"), (51, "State")] {
+        canvas.put(from, col, Role::Dim, word);
+    }
+    let mut row = from + 1;
+    for (n, debt) in unsent.iter().enumerate() {
+        if n + 1 > LISTED && unsent.len() > LISTED + 1 {
+            canvas.put(row, 3, Role::Dim, &format!("and {} more: F2 after Esc lists them", unsent.len() - n));
+            return row + 1;
+        }
+        canvas.put(row, 3, Role::Strong, &debt.key.short());
+        canvas.put_in(row, 13, 15, Role::Text, &debt.device_name.to_string());
+        canvas.put_in(row, 29, 13, Role::Text, debt.ticket.as_str());
+        canvas.put_in(row, 43, 7, Role::Text, &age::coarse(since(debt.since, model.now.wall)));
+        let state = if !model.session.follows(debt.tenant) {
+            "another tenant's".to_owned()
+        } else if debt.is_urgent() {
+            format!("× urgent, {}", debt.word())
+        } else {
+            debt.word().to_owned()
+        };
+        canvas.put(row, 51, if debt.is_urgent() { Role::Warn } else { Role::Text }, &state);
+        row += 1;
+    }
+    row
 }
 
 impl Quit {
@@ -150,6 +188,7 @@ mod tests {
     use crate::{
         domain::{
             debt::RotationState,
+            watch::{By, Follower, Role, Watch},
             work::{Kind, News},
         },
         tui::tests::{Desk, asked, assert_screen, debt, failure},
@@ -197,6 +236,37 @@ mod tests {
         desk.press("ctrl-q");
         assert_screen!(desk);
         assert_eq!(desk.press("enter"), [Effect::Quit]);
+    }
+
+    #[test]
+    fn whoever_sends_what_stays_unsent_is_named_if_they_live() {
+        let said = |desk: &Desk| format!("{} {}", desk.row(5), desk.row(6).trim());
+        let mut desk = owing();
+        desk.press("ctrl-q");
+        let follower = Follower { role: Role::Watcher, process: 4711 };
+        desk.news(News::Watch(Watch { by: By::This, next: Some(follower), task: None }));
+        assert!(said(&desk).contains("keydesk debts watch (process 4711) sends them. Enter quits."), "{}", said(&desk));
+        let ran = desk.now.wall - jiff::SignedDuration::from_mins(12);
+        desk.news(News::Watch(Watch { by: By::Nobody, next: None, task: Some(ran) }));
+        assert!(
+            said(&desk).contains("The next run of keydesk debts watch sends them (it ran 12 min ago)"),
+            "{}",
+            said(&desk)
+        );
+    }
+
+    #[test]
+    fn more_than_the_screen_holds_is_counted() {
+        let mut desk = Desk::open();
+        let now = desk.now.wall;
+        let held = RotationState::Held { until: now };
+        desk.world.debts = (1..=14)
+            .map(|n| debt(n, "HVC-LT-0421", "0048213", Duration::from_mins(n.into()), now, held.clone()))
+            .collect();
+        let debts = desk.world.debts.clone();
+        desk.news(News::Debts(debts));
+        desk.press("ctrl-q");
+        assert!(desk.shows("14 rotations are not sent yet.") && desk.shows("and 5 more"), "{:#?}", desk.rows());
     }
 
     #[test]

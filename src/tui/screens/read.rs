@@ -27,23 +27,41 @@ pub struct Disclosing {
     by: Option<UserId>,
     /// Entra asked us to wait until then.
     pub waiting: Option<Deadline>,
-    /// The intent is on disk.
-    pub recorded: bool,
+    step: Step,
     /// The technician does not want to wait any more.
     pub stopping: bool,
     /// Park the call once it has stopped.
     pub then_park: bool,
 }
 
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// What can be known without Entra is checked, and the intent written.
+    Writing,
+    /// It is on disk; the security team's collector has yet to take it.
+    Forwarding,
+    /// The key request leaves.
+    Asking,
+}
+
 impl Disclosing {
     pub fn new(ask: AskId, by: Option<UserId>) -> Self {
-        Self { ask, by, waiting: None, recorded: false, stopping: false, then_park: false }
+        Self { ask, by, waiting: None, step: Step::Writing, stopping: false, then_park: false }
     }
 }
 
+pub fn forwarding(model: &mut Model) {
+    take_step(model, Step::Forwarding);
+}
+
 pub fn recorded(model: &mut Model) {
+    take_step(model, Step::Asking);
+}
+
+fn take_step(model: &mut Model, step: Step) {
     if let Some(disclosing) = model.call.as_mut().and_then(|desk| desk.disclosing.as_mut()) {
-        disclosing.recorded = true;
+        disclosing.step = step;
         disclosing.waiting = None;
     }
 }
@@ -218,14 +236,17 @@ fn waiting_prompt(model: &Model, desk: &CallDesk) -> Option<Prompt> {
     let disclosing = desk.disclosing.as_ref()?;
     let spinner = model.spinner();
     let left = disclosing.waiting.map(|until| until.left(model.now)).filter(|left| !left.is_zero());
-    let first = match (disclosing.stopping, left, disclosing.recorded) {
+    let first = match (disclosing.stopping, left, disclosing.step) {
         (true, ..) => "Stopping. Whatever has left already is waited for.".to_owned(),
         (_, Some(left), _) => {
             let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
             format!("Entra asks us to wait {seconds} s. It has not given out the key.")
         }
-        (_, None, true) => "Written down. Entra is being asked for the key.".into(),
-        (_, None, false) => "Checking, and writing down who asks, why and when.".into(),
+        (_, None, Step::Asking) => "Written down. Entra is being asked for the key.".into(),
+        (_, None, Step::Forwarding) => {
+            "Written down. The security team's collector has to take the record first.".into()
+        }
+        (_, None, Step::Writing) => "Checking, and writing down who asks, why and when.".into(),
     };
     let second = match (disclosing.stopping, left) {
         (false, Some(_)) => "We ask again by ourselves; your entries and the record stand.",
@@ -292,6 +313,19 @@ mod tests {
         let mut desk = asking();
         desk.progress(is_disclose, Progress::Recorded);
         assert_screen!(desk);
+    }
+
+    #[test]
+    fn a_key_that_waits_for_the_collector_says_so_and_can_be_stopped() {
+        let mut desk = asking();
+        let ask = desk.ask(is_disclose);
+        desk.progress(is_disclose, Progress::Forwarding);
+        assert_screen!(desk);
+        assert_eq!(desk.press("esc"), [Effect::Cancel { ask }]);
+        let refused = failure(Kind::Refused, "The security team's collector did not take the record.");
+        desk.answer(is_disclose, Err(refused));
+        assert!(desk.shows("The security team's collector did not take the record."));
+        assert!(desk.shows("► 2 Windows update"));
     }
 
     #[test]

@@ -21,6 +21,13 @@ pub struct Stop {
     pub failure: Failure,
 }
 
+impl Stop {
+    /// Nothing of the ledger has been read yet: what is owed is not known.
+    pub fn knows_nothing(&self) -> bool {
+        matches!(self.request, Request::CatchUp)
+    }
+}
+
 pub fn act(model: &mut Model, action: Action) {
     match action {
         Action::TryAgain => try_again(model),
@@ -105,6 +112,15 @@ pub fn view(model: &Model, canvas: &mut Canvas, stop: &Stop) {
             canvas.put(row, 13, Role::Strong, &facts);
             row += 1;
         }
+        if stop.knows_nothing() {
+            canvas.fact(
+                row + 1,
+                "Safe",
+                Role::Text,
+                "Nothing was changed. What is owed shows once the ledger can be read.",
+            );
+            return;
+        }
         let open = model.debts.iter().filter(|debt| debt.is_open()).count();
         let safe = match open {
             0 => "Nothing is owed.".to_owned(),
@@ -127,7 +143,10 @@ mod tests {
     use super::*;
     use crate::{
         domain::work::Kind,
-        tui::tests::{Desk, asked, assert_screen, failure},
+        tui::{
+            Effect,
+            tests::{Desk, asked, assert_screen, failure},
+        },
     };
 
     fn is_disclose(request: &Request) -> bool {
@@ -159,6 +178,25 @@ mod tests {
         assert!(desk.press("t").is_empty());
         assert!(desk.shows("► 2 Windows update"));
         assert!(matches!(asked(&desk.press("enter"))[..], [Request::Disclose(_)]));
+    }
+
+    #[test]
+    fn a_ledger_that_cannot_be_opened_stops_the_desk_before_anybody_signs_in() {
+        let mut desk = Desk::stopped(full_disk());
+        assert_screen!(desk);
+        let effects = desk.press("t");
+        assert!(matches!(asked(&effects)[..], [Request::CatchUp]), "{effects:?}");
+        desk.answer(|request| matches!(request, Request::CatchUp), Err(full_disk()));
+        assert!(desk.shows("STOP") && desk.shows("The disk is full"), "{:#?}", desk.rows());
+        assert_eq!(desk.press("ctrl-q"), [Effect::Quit]);
+    }
+
+    #[test]
+    fn what_was_left_from_before_and_cannot_be_read_stops_everything() {
+        let mut desk = Desk::fresh(false, 80, 24);
+        desk.hold(|request| matches!(request, Request::CatchUp)).start();
+        desk.answer(|request| matches!(request, Request::CatchUp), Err(full_disk()));
+        assert!(desk.shows("STOP"), "{:#?}", desk.rows());
     }
 
     #[test]

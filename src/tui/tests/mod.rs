@@ -3,6 +3,7 @@
 mod chaos;
 mod entra;
 mod golden_path;
+mod notices;
 mod screen;
 mod world;
 
@@ -70,6 +71,14 @@ impl Desk {
         let world = World::new(now.wall);
         let model = Model::new(setup).unwrap();
         Self { model, world, now, effects: Vec::new(), open: Vec::new(), held: Vec::new() }
+    }
+
+    /// No desk could be opened.
+    pub fn stopped(failure: Failure) -> Self {
+        let mut desk = Self::fresh(false, 80, 24);
+        desk.model = Model::stopped(desk.model.setup.clone(), failure).unwrap();
+        desk.hold(|_| true);
+        desk
     }
 
     pub fn start(&mut self) -> &mut Self {

@@ -15,16 +15,18 @@ use crate::domain::{
     key::{Key, Place, Volume},
     key_id::KeyId,
     note::{Note, NoteFacts},
-    policy::{Allowance, Method, Pins, Policy, Proof, Reason},
+    policy::{Allowance, Forwarding, Method, Pins, Policy, Proof, Reason},
     query::Query,
     recovery_password::RecoveryPassword,
     technician::{Technician, Tenant, UserId},
     ticket::TicketRule,
+    timeline::Step,
     verdict::{Candidate, Others, Unseen, judge},
     work::{
         Failure, Kind, Outcome, Request,
         call::{self, CaughtUp, Closed, IncomingCaller},
         disclose::Disclosed,
+        evidence::Written,
         find::{DeviceMatch, Found, KeyMatch},
         open_device::{Card, Duplicate},
         profiles::ProfileState,
@@ -75,6 +77,7 @@ pub fn policy() -> Policy {
         pins: Pins::default(),
         ways: vec![Way::DeviceCode, Way::Browser],
         closes: Proof::NewKeySeen,
+        forward: Forwarding::default(),
     }
 }
 
@@ -194,6 +197,8 @@ pub struct World {
     pub beyond: Vec<DeviceMatch>,
     pub caught_up: CaughtUp,
     pub debts: Vec<Debt>,
+    /// The steps of whichever debt is asked about.
+    pub history: Vec<Step>,
     pub calls: Vec<Call>,
     pub listing: Listing,
     pub digits: String,
@@ -230,6 +235,7 @@ impl World {
             card,
             caught_up: CaughtUp::default(),
             debts: Vec::new(),
+            history: Vec::new(),
             calls: Vec::new(),
             listing: Listing {
                 keys: 110_204,
@@ -334,6 +340,8 @@ impl World {
             }
             Request::Debts | Request::SettleDebt(_) => Outcome::Debts(self.debts.clone()),
             Request::Reconcile(_) => Outcome::Reconciled(self.reconciled.clone()?),
+            Request::Evidence(_) => Outcome::Evidence(Self::written()),
+            Request::History(_) => Outcome::History(self.history.clone()),
             Request::WrapUp => Outcome::WrappedUp,
             Request::Copy(_) => Outcome::Copied,
             Request::Browse(_) => Outcome::Browsed,
@@ -425,6 +433,19 @@ impl World {
         debt.known = vec![KnownKey { id: call.key, volume: Volume::OperatingSystem }];
         self.debts.push(debt);
         Ok(Outcome::Disclosed(self.disclosed()))
+    }
+
+    pub fn written() -> Written {
+        Written {
+            file: "/home/dana/.local/state/keydesk/evidence/keydesk-INC0048213-2026-11-20.zip".into(),
+            sha256: "ab".repeat(32),
+            calls: 1,
+            rows: 12,
+            head_seq: 4812,
+            head: "9c".repeat(32),
+            broken: None,
+            recorded: Some(4813),
+        }
     }
 
     pub fn disclosed(&self) -> Disclosed {

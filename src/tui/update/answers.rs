@@ -3,16 +3,18 @@
 use super::super::{
     call_desk::CallDesk,
     model::Model,
-    screens::{Page, Stop, audit, find, profiles, quit, read, sign_in, stage},
+    screens::{Page, Stop, audit, debts, evidence, find, profiles, quit, read, sign_in, stage},
     theme::Role,
 };
 use crate::domain::{
+    age,
     call::Call,
     debt::Debt,
     foreign::printable,
     work::{
         AskId, Failure, Kind, News, Outcome, Progress, Request,
         call::{CaughtUp, Closed, Note},
+        forward::SinkState,
         open_device::{Card, Request as OpenDevice},
     },
 };
@@ -42,6 +44,7 @@ pub fn progress(model: &mut Model, ask: AskId, progress: Progress) {
             model.waits.begin(ask, waiting, model.now);
             read::waiting(model, ask, waiting);
         }
+        Progress::Forwarding => read::forwarding(model),
         Progress::Recorded => read::recorded(model),
     }
 }
@@ -129,13 +132,21 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
         }
         (Request::WrongPerson(_), Outcome::Debts(debts)) => {
             model.debts = debts;
+            debts::renewed(model);
             stage::compromised(model);
         }
         (_, Outcome::Debts(debts)) => {
             model.debts = debts;
+            debts::renewed(model);
             quit::debts_known(model);
         }
         (Request::Reconcile(asked), Outcome::Reconciled(answer)) => audit::answered(model, &asked, answer),
+        (_, Outcome::Evidence(written)) => evidence::written(model, &written),
+        (Request::History(debt), Outcome::History(steps)) => {
+            if let Some(Page::Debts(page)) = model.pages.last_mut() {
+                page.history(debt, steps);
+            }
+        }
         (_, Outcome::WrappedUp) => quit::wrapped_up(model, Ok(())),
         (_, Outcome::Copied) => model.toast(Role::Ok, "√ Copied."),
         (_, Outcome::Browsed) => model.toast(Role::Text, "The page is open in your browser."),
@@ -151,7 +162,8 @@ fn fulfilled(model: &mut Model, request: Request, outcome: Outcome) {
             | Outcome::LookedUp(_)
             | Outcome::Device(_)
             | Outcome::Redeemed(_)
-            | Outcome::Reconciled(_),
+            | Outcome::Reconciled(_)
+            | Outcome::History(_),
         ) => {}
     }
 }
@@ -271,6 +283,8 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             return;
         }
         (Request::Reconcile(_), Kind::SignIn) => return audit::lacks(model),
+        // Nothing of the call hangs on it.
+        (Request::Evidence(_), _) => return evidence::failed(model, &failure),
         (_, Kind::Locked) => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
@@ -283,7 +297,7 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             }
             return sign_in::renew(model, request);
         }
-        (_, Kind::Record) if request.must_finish() => {
+        (_, Kind::Record) if request.must_finish() || request == Request::CatchUp => {
             if let (Request::Disclose(_), Some(desk)) = (&request, &mut model.call) {
                 desk.disclosing = None;
             }
@@ -320,7 +334,7 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
             stage::not_compromised(model);
             model.toast(Role::Danger, format!("× Not recorded: {}", printable(&failure.happened)));
         }
-        Request::SettleDebt(_) | Request::Debts => match model.pages.last_mut() {
+        Request::SettleDebt(_) | Request::Debts | Request::History(_) => match model.pages.last_mut() {
             Some(Page::Debts(page)) => page.failed(failure),
             _ => model.toast(Role::Warn, format!("× {failure}")),
         },
@@ -351,6 +365,7 @@ fn refused(model: &mut Model, request: Request, failure: Failure) {
         | Request::ConfirmName
         | Request::SendAway
         | Request::WrapUp
+        | Request::Evidence(_)
         | Request::Stage(_)
         | Request::Disclose(_) => model.toast(Role::Warn, format!("× {failure}")),
     }
@@ -361,6 +376,7 @@ pub fn news(model: &mut Model, news: News) {
         News::Debts(debts) => {
             model.debts = debts;
             renew_note(model);
+            debts::renewed(model);
         }
         News::Debt(sentence) => model.toast(Role::Strong, printable(&sentence)),
         News::Listing(listing) => {
@@ -370,6 +386,17 @@ pub fn news(model: &mut Model, news: News) {
         News::Lights(lights) => model.lights = lights,
         News::Watch(watch) => model.watch = watch,
         News::Waiting(waiting) => model.waits.begin_behind(waiting, model.now),
+        News::RowsWait(state) => rows_wait(model, &state),
         News::SignedOut => model.session.signed_out(),
     }
+}
+
+/// Said once: a call is disturbed by it only where the policy lets no key be read before.
+fn rows_wait(model: &mut Model, state: &SinkState) {
+    let since =
+        state.waiting.since.map_or_else(String::new, |at| format!(" since {}", age::clock(at, &model.setup.zone)));
+    let rows = age::count(usize::try_from(state.waiting.rows).unwrap_or(usize::MAX), "row");
+    let policy = &model.setup.policy.forward;
+    let means = if policy.comes_before_key() { "no key before they are taken" } else { "calls go on" };
+    model.toast(Role::Warn, format!("! The security team lacks {rows}{since}; {means}."));
 }

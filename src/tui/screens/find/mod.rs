@@ -15,6 +15,7 @@ use crate::{
         key_id::{KeyId, KeyPrefix, SPOKEN_LENGTH},
         moment::Deadline,
         query::Query,
+        verdict::Verdict,
         work::{
             AskId, Failure, Request,
             call::{Closed, Open},
@@ -321,6 +322,7 @@ fn open_call(model: &mut Model) {
         return;
     };
     let known = card.device.as_ref().map(|device| device.name.clone());
+    let why = card.verdict.as_ref().map(Verdict::why);
     let listed = find.keys().into_iter().find(|found| found.key.id == target.key.id).and_then(|found| found.device);
     let device_name = known.or_else(|| listed.map(|device| device.name)).unwrap_or_else(|| "deleted device".into());
     model.find.wants_call = false;
@@ -330,6 +332,7 @@ fn open_call(model: &mut Model) {
         device: target.key.device,
         device_name,
         heard,
+        why,
     }));
 }
 

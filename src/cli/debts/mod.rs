@@ -1,0 +1,101 @@
+//! `keydesk debts`: what is owed, how each debt came to where it is, and what a person does about one.
+
+mod list;
+mod settle;
+mod show;
+mod watch;
+mod which;
+
+use jiff::{Timestamp, tz::TimeZone};
+use serde::Serialize;
+
+use crate::{
+    config::Settings,
+    domain::{debt::Debt, work::Failure},
+};
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Debts {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    list: list::List,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List what is owed, urgent and oldest first, then what ended in the last day
+    ///
+    /// Reads the ledger of this machine and asks nobody: it works signed out and offline.
+    List(list::List),
+    /// Print every step of one debt, with time, reason and who
+    Show(show::Show),
+    /// Send a replacement now, or again
+    Retry(settle::Retry),
+    /// Keep a replacement from being sent until `retry`
+    Hold(settle::Hold),
+    /// End a debt without a replacement, with a reason
+    Waive(settle::Waive),
+    /// Say that a key was replaced, and how you know
+    Confirm(settle::Confirm),
+    /// Say which of several Intune devices the laptop is, and send the replacement to it
+    Target(settle::Target),
+    /// Record that a key was read to the wrong person: its replacement goes out at once
+    Compromised(settle::Compromised),
+    /// Follow what is owed without a console, for a scheduled task
+    ///
+    /// Goes on with the remembered session and never asks for a sign-in: signed out it says so and ends with 3. Where another process of
+    /// this machine follows already, it says so and ends with 0. With nothing open it sends nothing.
+    Watch(watch::Watch),
+}
+
+impl Debts {
+    pub(super) async fn run(self, settings: &Settings, no_input: bool) -> Result<(), Failure> {
+        match self.command {
+            None => self.list.run(settings).await,
+            Some(Command::List(command)) => command.run(settings).await,
+            Some(Command::Show(command)) => command.run(settings).await,
+            Some(Command::Retry(command)) => command.run(settings, no_input).await,
+            Some(Command::Hold(command)) => command.run(settings, no_input).await,
+            Some(Command::Waive(command)) => command.run(settings, no_input).await,
+            Some(Command::Confirm(command)) => command.run(settings, no_input).await,
+            Some(Command::Target(command)) => command.run(settings, no_input).await,
+            Some(Command::Compromised(command)) => command.run(settings, no_input).await,
+            Some(Command::Watch(command)) => command.run(settings).await,
+        }
+    }
+}
+
+/// A debt for a script.
+#[derive(Debug, Serialize)]
+pub(super) struct DebtFacts {
+    debt: String,
+    key_id: String,
+    device_id: String,
+    device: String,
+    ticket: String,
+    since: String,
+    open: bool,
+    /// The key was read to the wrong person.
+    urgent: bool,
+    state: &'static str,
+    sentence: String,
+}
+
+impl DebtFacts {
+    pub(super) fn of(debt: &Debt, now: Timestamp, zone: &TimeZone) -> Self {
+        Self {
+            debt: debt.id.to_string(),
+            key_id: debt.key.to_string(),
+            device_id: debt.device.to_string(),
+            device: debt.device_name.raw().to_owned(),
+            ticket: debt.ticket.to_string(),
+            since: debt.since.to_string(),
+            open: debt.is_open(),
+            urgent: debt.is_urgent(),
+            state: debt.word(),
+            sentence: debt.sentence(now, zone),
+        }
+    }
+}
