@@ -482,7 +482,7 @@ impl World {
 
     fn round(&mut self, desk: usize) {
         let tenant = self.desks[desk].stamp.tenant.unwrap();
-        for rotation in self.read(|conn| debts::open_rotations(conn, tenant)) {
+        for rotation in self.read(|conn| debts::open_rotations(conn, Some(tenant))) {
             self.advance(desk, rotation.id, Urgency::WhenDue);
         }
     }
