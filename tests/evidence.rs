@@ -18,10 +18,11 @@ use keydesk::{
         call::{Call, DisclosureId},
         caller::{Claim, Compared, Fact, Knowledge},
         digest::sha256,
-        event::Event,
+        event::{Event, External},
         evidence::Subject,
         foreign::Foreign,
         policy::Proof,
+        ticket::Ticket,
         verdict::{Confidence, Why},
         work::{
             Kind,
@@ -221,7 +222,7 @@ async fn the_rows_are_the_ledgers_own_and_the_making_is_one_of_them() {
     let Event::Exported { format, sha256, from, to, ticket } = &last.event else { panic!("{last:?}") };
     assert_eq!((format.as_str(), sha256), ("evidence", &made.written.sha256));
     assert_eq!((Some(*from), Some(*to)), (evidence["ledger"]["first"].as_u64(), evidence["ledger"]["last"].as_u64()));
-    assert_eq!(ticket.as_ref().map(|ticket| ticket.as_str()), Some(TICKET));
+    assert_eq!(ticket.as_ref().map(Ticket::as_str), Some(TICKET));
     assert_eq!((made.written.recorded, last.seq), (Some(last.seq), before.seq + 1));
     desk.ledger().verify().unwrap().unwrap();
 }
@@ -327,10 +328,8 @@ async fn what_others_write_about_a_read_stands_in_its_pack() {
     let debt = ops::debts::list(&desk).await.unwrap()[0].id;
     let new_key = key_id(&desk, "A1093C55");
     let at = desk.clock.now();
-    let (digest, audit) = (desk.policy.digest(), "Directory_9f1c".to_owned());
+    let audit = "Directory_9f1c".to_owned();
     desk.record(move |pen| {
-        let lines = [("limits.per_hour".to_owned(), "10".to_owned())].into();
-        pen.append(None, &Event::PolicyInForce { digest, lines })?;
         pen.append(Some(call.id), &Event::Compromised { disclosure, debt, words: "a stranger listened in".into() })?;
         pen.append(None, &Event::EntraRecord { disclosure, audit: audit.clone(), at })?;
         pen.append(None, &Event::DebtProved { debt, grade: Proof::NewKeySeen, new_key })?;
@@ -347,8 +346,43 @@ async fn what_others_write_about_a_read_stands_in_its_pack() {
         (&evidence["debts"][0]["compromised"], &evidence["debts"][0]["grade"]),
         (&true.into(), &"confirmed".into())
     );
-    assert_eq!(evidence["policies"][0]["lines"]["limits.per_hour"], "10");
+    assert_eq!(evidence["policies"][0]["lines"]["limits.per_hour"], "1000", "the policy's own row");
     assert!(made.page().contains("Audit record") && made.page().contains("read to the wrong person"));
+}
+
+#[tokio::test]
+async fn a_key_read_elsewhere_is_told_as_such_and_owed() {
+    let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
+    let desk = desk(&tenant, home.path()).await;
+    let call = call_named(&desk, PREFIX, "HVC-LT-0421").await;
+    let external = External {
+        disclosure: DisclosureId::new(),
+        debt: keydesk::domain::debt::DebtId::new(),
+        key: call.key,
+        source: keydesk::domain::debt::Source::Ad,
+        device: None,
+        device_name: "HVC-LT-0421".into(),
+        ticket: desk.policy.ticket.read(TICKET).unwrap(),
+        reason: "windows-update".into(),
+        reason_words: "Windows update".into(),
+        verification: keydesk::domain::call::Verification {
+            method: "called-back".into(),
+            words: "called back".into(),
+            claims: vec![],
+            at: desk.clock.now(),
+        },
+        known: vec![],
+        entra_time: None,
+        rotation: None,
+    };
+    let event = Event::ExternalDisclosure(Box::new(external));
+    desk.record(move |pen| pen.append(Some(call.id), &event)).await.unwrap();
+    let made = pack(&desk, home.path(), ticket(TICKET)).await;
+    let evidence = made.json();
+    assert_eq!(evidence["calls"][0]["disclosures"][0]["outcome"], "external");
+    assert_eq!(evidence["debts"][0]["state"], "owed");
+    let said = made.summary();
+    assert!(said.contains("Read from Active Directory: Entra was not asked."), "{said}");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod debts;
 mod demo;
 mod doctor;
 mod evidence;
+mod external;
 mod find;
 mod forward;
 mod keys;
@@ -97,6 +98,11 @@ enum Command {
     Keys(keys::Keys),
     /// Disclose one recovery password, on the record
     Reveal(reveal::Reveal),
+    /// Record a key that was read elsewhere: in Active Directory, MBAM, on paper or in a portal
+    ///
+    /// It is owed a replacement like any other. With --entra-device that goes out remotely; without, a person replaces the key at the laptop
+    /// and confirms it. It counts against no limit: Entra gave nothing out.
+    External(external::External),
     /// Have Intune replace a device's keys
     Rotate(rotate::Rotate),
     /// What is owed: list it, show how it came, act on it, follow it
@@ -183,6 +189,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Some(Command::Find(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Keys(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Reveal(command)) => command.run(&settings, global.no_input).await,
+            Some(Command::External(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Rotate(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Debts(command)) => command.run(&settings, global.no_input).await,
             Some(Command::Ledger(command)) => command.run(&settings).await,

@@ -74,7 +74,7 @@ struct Facts<'a> {
 
 /// One claim of the caller.
 #[derive(Clone, Debug)]
-struct Said {
+pub(super) struct Said {
     fact: Fact,
     said: String,
 }
@@ -246,7 +246,7 @@ impl Reveal {
 }
 
 /// Each fact with how its claim compares, as it is recorded.
-fn compared(said: &[Said], managed: &[ManagedDevice]) -> Vec<Claim> {
+pub(super) fn compared(said: &[Said], managed: &[ManagedDevice]) -> Vec<Claim> {
     let of = |fact| said.iter().find(|claim| claim.fact == fact).map_or("", |claim| claim.said.as_str());
     compare(&Fact::ALL.map(|fact| (fact, of(fact))), managed)
 }

@@ -281,6 +281,8 @@ pub struct External {
     pub disclosure: DisclosureId,
     pub debt: DebtId,
     pub key: KeyId,
+    /// Unknown where Entra does not list it.
+    pub volume: Volume,
     pub source: Source,
     /// The Entra device, where it is known: then its keys can be replaced remotely.
     pub device: Option<DeviceId>,

@@ -318,7 +318,7 @@ mod tests {
             before in "[ a-z0-9]{0,9}",
             after in "[ a-z0-9]{0,9}",
         ) {
-            let digits: String = numbers.iter().map(|number| format!("{:06}", number * 11)).collect();
+            let digits: String = numbers.iter().map(|number| format!("{:06}", number * 11)).collect::<Vec<_>>().concat();
             let marked: String = digits.chars().zip(marks).map(|(digit, mark)| digit.to_string() + &mark.unwrap_or_default()).collect();
             let text = format!("{before}{marked}{after}");
             let left: String = withheld(&text).chars().filter(char::is_ascii_digit).collect();

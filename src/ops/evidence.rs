@@ -97,24 +97,31 @@ struct Prepared {
 
 fn prepare(maker: &Maker, subject: &Subject, place: &Place) -> Result<Prepared, Failure> {
     // A reader of its own: however long the ledger, nobody at the desk waits for this.
-    let ledger = Ledger::peek(&maker.ledger)?.ok_or_else(|| no_ledger(&maker.ledger))?;
+    let ledger = match maker.source {
+        Source::Desk => Ledger::peek(&maker.ledger).map_err(|error| unreadable(&error))?,
+        Source::File if maker.ledger.exists() => {
+            Some(Ledger::open_copy(&maker.ledger).map_err(|error| unreadable(&error))?)
+        }
+        Source::File => None,
+    };
+    let ledger = ledger.ok_or_else(|| no_ledger(&maker.ledger))?;
     let (selection, rows, head) = ledger
         .read(|conn| {
             // One state of the file for all of it.
             let conn = conn.unchecked_transaction()?;
             let mut traces = Vec::new();
-            bodies::walk(&conn, |row| traces.extend(Trace::read(row.seq, &row.body)))?;
+            bodies::walk(&conn, |seq, body| traces.extend(Trace::read(seq, body)))?;
             let selection: Selection = select(&traces, subject);
             let rows = bodies::get(&conn, selection.rows.iter().copied())?;
             Ok((selection, rows, chain::head(&conn)?))
         })
-        .map_err(unreadable)?;
+        .map_err(|error| unreadable(&error))?;
     if rows.is_empty() {
         return Err(Failure::new(Kind::NotFound, format!("This ledger has nothing of {}.", subject.words()))
             .meaning("It knows what was done at this machine alone.")
             .next("Check how it is written; or ask for the ledger of the machine where the call was taken."));
     }
-    let broken = ledger.verify().map_err(unreadable)?.err().map(|broken| broken.to_string());
+    let broken = ledger.verify().map_err(|error| unreadable(&error))?.err().map(|broken| broken.to_string());
     let evidence = Evidence::of(&Input {
         subject,
         selection: &selection,
@@ -209,7 +216,7 @@ fn no_ledger(file: &Path) -> Failure {
     Failure::new(Kind::NotFound, format!("There is no ledger at {}.", file.display()))
 }
 
-fn unreadable(error: StoreError) -> Failure {
+fn unreadable(error: &StoreError) -> Failure {
     Failure::new(Kind::Failed, format!("{error}."))
         .meaning("The ledger could not be read, so no evidence was written. It was not changed.")
         .next("If it is damaged, do not delete it: copy it aside and tell whoever keeps the records.")

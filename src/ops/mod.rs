@@ -5,6 +5,7 @@ pub mod debts;
 pub mod disclose;
 pub mod doctor;
 pub mod evidence;
+pub mod external;
 mod failure;
 pub mod find;
 pub mod forward;

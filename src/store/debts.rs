@@ -132,6 +132,17 @@ pub fn under_way_for(
     )
 }
 
+/// The last request for this Intune object of which nobody has learned what came of it, its rotation being over: sent when.
+pub fn left_uncertain(conn: &Connection, managed: ManagedDeviceId) -> Result<Option<Timestamp>, TxError> {
+    let sent = all(
+        conn,
+        "SELECT sending FROM rotations WHERE managed = ?1 AND open = 0 AND sending NOT NULL",
+        [managed.to_string()],
+        |row| parsed(row, "sending"),
+    )?;
+    Ok(sent.into_iter().max())
+}
+
 pub(super) struct NewDebt<'a> {
     pub id: DebtId,
     pub key: KeyId,
@@ -312,8 +323,12 @@ pub(super) fn join(conn: &Connection, rotation: RotationId, into: RotationId) ->
 
 fn write_rotation(conn: &Connection, rotation: &Rotation) -> Result<(), TxError> {
     let is_open = !matches!(rotation.state, RotationState::Over { .. });
+    let sending = match rotation.state {
+        RotationState::Sending { since } => Some(since.to_string()),
+        _ => None,
+    };
     conn.execute(
-        "UPDATE rotations SET state = ?2, open = ?3, target = ?4, managed = ?5, chosen = ?6, checked_in = ?7, earlier = ?8,
+        "UPDATE rotations SET sending = iif(?3, ?10, sending), state = ?2, open = ?3, target = ?4, managed = ?5, chosen = ?6, checked_in = ?7, earlier = ?8,
                               busy = ?9
          WHERE id = ?1",
         params![
@@ -326,6 +341,7 @@ fn write_rotation(conn: &Connection, rotation: &Rotation) -> Result<(), TxError>
             rotation.checked_in.map(|at| at.to_string()),
             rotation.earlier.map(|at| at.to_string()),
             rotation.busy.map(|busy| serde_json::to_string(&busy)).transpose()?,
+            sending,
         ],
     )?;
     Ok(())

@@ -71,6 +71,8 @@ CREATE TABLE rotations (
     chosen     INTEGER NOT NULL DEFAULT 0,
     checked_in TEXT,
     earlier    TEXT,
+    -- Since when a request may be on its way whose outcome nobody has learned; kept when the rotation is over.
+    sending    TEXT,
     -- The failure that passes by itself, and how often in a row.
     busy       TEXT
 ) STRICT;

@@ -9,7 +9,6 @@ use crate::domain::{
     debt::RotationId,
     device::NO_DEVICE,
     event::{Event, External, Intent, Stamp},
-    key::Volume,
 };
 
 /// The tables that are folded from the rows; each is compared by its first column's order.
@@ -232,7 +231,7 @@ fn external_disclosure(
     let new = debts::NewDebt {
         id: external.debt,
         key: external.key,
-        volume: Volume::Unknown,
+        volume: external.volume,
         device,
         device_name: &external.device_name,
         call,
@@ -243,6 +242,9 @@ fn external_disclosure(
         source: Some(external.source),
     };
     debts::insert(conn, at, stamp, &new)?;
+    set_call(conn, call, "ticket", external.ticket.as_str())?;
+    set_call(conn, call, "reason", &external.reason_words)?;
+    set_call(conn, call, "disclosed", &at.to_string())?;
     match external.rotation {
         Some(held) if !debts::has_open_rotation(conn, external.debt)? => {
             debts::hold(conn, held.rotation, external.debt, at, event)

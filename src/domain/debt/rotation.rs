@@ -173,10 +173,24 @@ fn to_send(situation: &Situation<'_>) -> Decision {
         Some(Sight::Seen(seen)) => {
             // Windows replaces a used password by itself where policy says so: then there is nothing to send.
             let events = proofs(situation, seen);
-            let next = if events.len() == owed.len() { Next::Rest } else { send(target, seen) };
-            Decision { events, next }
+            match () {
+                () if events.len() == owed.len() => Decision { events, next: Next::Rest },
+                // Asked for already, and not begun: it pays these debts too.
+                () if is_under_way(seen, situation.now) => {
+                    let found = Event::RotationAccepted { rotation: rotation.id, request_id: None, found: true };
+                    Decision { events: events.into_iter().chain([found]).collect(), next: Next::Rest }
+                }
+                () => Decision { events, next: send(target, seen) },
+            }
         }
     }
+}
+
+/// Intune waits for the laptop to carry out a rotation that somebody asked for lately.
+fn is_under_way(seen: &Seen, now: Timestamp) -> bool {
+    let waits = |action: &&ActionResult| matches!(action.state, ActionState::Pending | ActionState::Active);
+    let started = seen.managed.rotation.as_ref().filter(waits).and_then(|action| action.started);
+    started.is_some_and(|at| since(at, now) < PATIENCE)
 }
 
 fn send(target: Target, seen: &Seen) -> Next {

@@ -18,7 +18,7 @@ pub(super) fn story(call: CallId, rows: &[Row<'_>]) -> CallStory {
     let own: Vec<&Row<'_>> = rows.iter().filter(|row| row.call() == Some(call)).collect();
     let opened = own.iter().copied().find(|row| row.event() == "call-opened");
     let disclosures: Vec<DisclosureStory> =
-        own.iter().copied().filter(|row| row.event() == "intended").filter_map(|row| disclosure(row, rows)).collect();
+        own.iter().copied().filter(|row| is_read(row)).filter_map(|row| disclosure(row, rows)).collect();
     // A call without an opening row tells of its key in the first that names one.
     let about = opened.or_else(|| own.iter().copied().find(|row| row.key().is_some()));
     let first = own.first();
@@ -43,6 +43,11 @@ pub(super) fn story(call: CallId, rows: &[Row<'_>]) -> CallStory {
         disclosures,
         steps: own.iter().map(|row| row.told()).collect(),
     }
+}
+
+/// Whether it begins a disclosure: of Entra's, or of somebody else's.
+fn is_read(row: &Row<'_>) -> bool {
+    matches!(row.event(), "intended" | "external-disclosure")
 }
 
 fn state(own: &[&Row<'_>]) -> &'static str {
@@ -128,7 +133,12 @@ fn disclosure(intended: &Row<'_>, rows: &[Row<'_>]) -> Option<DisclosureStory> {
         Some("served") => Outcome::Served,
         Some("refused") => Outcome::Refused,
         Some(_) => Outcome::Unknown,
+        None if intended.event() == "external-disclosure" => Outcome::External,
         None => Outcome::Intended,
+    };
+    let not_ended = match outcome {
+        Outcome::External => format!("Read from {}: Entra was not asked.", words::source(intended.what("source"))),
+        _ => "No outcome is recorded yet: the program had written down that it would ask, and no more.".into(),
     };
     let text = |field: &str| intended.text(field).unwrap_or_default();
     Some(DisclosureStory {
@@ -136,7 +146,11 @@ fn disclosure(intended: &Row<'_>, rows: &[Row<'_>]) -> Option<DisclosureStory> {
         client_request_id: id.to_string(),
         debt: intended.text("debt"),
         key: intended.key()?,
-        device: device(intended)?,
+        device: device(intended).unwrap_or_else(|| DeviceFacts {
+            id: String::new(),
+            name: text("device_name"),
+            why: None,
+        }),
         asked: intended.at()?,
         technician: intended.technician(),
         ticket: text("ticket"),
@@ -147,10 +161,7 @@ fn disclosure(intended: &Row<'_>, rows: &[Row<'_>]) -> Option<DisclosureStory> {
         entra_time: intended.what("entra_time").as_str().and_then(|at| at.parse().ok()),
         outcome,
         outcome_at: end.and_then(Row::at),
-        outcome_words: end.map_or_else(
-            || "No outcome is recorded yet: the program had written down that it would ask, and no more.".into(),
-            words::said,
-        ),
+        outcome_words: end.map_or(not_ended, words::said),
         status: end.and_then(|row| row.what("status").as_u64()),
         request_id: end.and_then(|row| row.text("request_id")),
         digits: (outcome == Outcome::Served).then(|| digits(end)),
@@ -181,6 +192,7 @@ fn entra(id: DisclosureId, outcome: Outcome, rows: &[Row<'_>]) -> EntraRecords {
         records.map(|row| EntraRecord { audit: row.text("audit").unwrap_or_default(), at: row.when("at") }).collect();
     let said = match (found.is_empty(), outcome) {
         (false, _) => "Entra's own audit log has this read; the record stands there under the id below.",
+        (true, Outcome::External) => "None is expected: the key did not come from Entra.",
         (true, Outcome::Refused) => "None is expected: Entra handed nothing out.",
         (true, _) => {
             "Not looked up yet, or not found. `keydesk audit reconcile` finds it and writes it down; in the Entra portal it is the audit \

@@ -30,7 +30,8 @@ pub(super) fn story(debt: DebtId, rows: &[Row<'_>]) -> DebtStory {
     for row in own.iter().copied() {
         if story.key.is_none() {
             story.key = row.key();
-            story.since = row.at();
+            story.since = row.when("since").or_else(|| row.at());
+            story.compromised = row.what("compromised").is_string();
             story.device = row.text("device").map(|id| DeviceFacts {
                 id,
                 name: row.text("device_name").unwrap_or_default(),
@@ -46,7 +47,8 @@ pub(super) fn story(debt: DebtId, rows: &[Row<'_>]) -> DebtStory {
 fn apply(story: &mut DebtStory, row: &Row<'_>, reads: &mut BTreeSet<DisclosureId>, requested: &mut bool) {
     match row.event() {
         "intended" => reads.extend(row.disclosure()),
-        "replacement-requested" => *requested = true,
+        // Owed whatever becomes of a request to Entra.
+        "replacement-requested" | "external-disclosure" | "debt-carried" => *requested = true,
         "refused" => {
             if let Some(disclosure) = row.disclosure() {
                 reads.remove(&disclosure);
@@ -67,16 +69,29 @@ fn apply(story: &mut DebtStory, row: &Row<'_>, reads: &mut BTreeSet<DisclosureId
         }
         "debt-confirmed" => {
             story.new_key = words::key_id(row.what("new_key"));
-            let by_eye = if story.new_key.is_some() { "probable" } else { "by-hand" };
-            story.grade = row.text("grade").or_else(|| Some(by_eye.to_owned()));
+            let compared = story.new_key.is_some() && story.new_key == doubted(story, row.seq());
+            story.grade = Some(if compared { "probable" } else { "by-hand" }.to_owned());
             end(story, row, DebtStanding::Proved);
         }
         "key-deleted" if story.grade.as_deref() == Some("new-key-seen") => story.grade = Some("confirmed".into()),
         "debt-waived" => end(story, row, DebtStanding::Waived),
-        "compromised" => story.compromised = true,
+        "compromised" => {
+            story.compromised = true;
+            // Who waived it did not know.
+            if story.state == DebtStanding::Waived {
+                (story.state, story.ended) = (DebtStanding::Owed, None);
+            }
+        }
         _ => {}
     }
     story.grade_words = story.grade.as_deref().map(grade_words);
+}
+
+/// The new key a person was asked to compare before this row, if its replacement stood still for that.
+fn doubted(story: &DebtStory, seq: u64) -> Option<String> {
+    let is_step = |event: &str| event.starts_with("rotation-") && event != "rotation-targeted";
+    let last = story.timeline.iter().rev().find(|happened| happened.seq < seq && is_step(&happened.event))?;
+    words::key_id(&last.fields["why"]["key"])
 }
 
 fn end(story: &mut DebtStory, row: &Row<'_>, state: DebtStanding) {

@@ -139,6 +139,7 @@ pub struct KeyFacts {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DeviceFacts {
+    /// Empty where Entra's device is not known.
     pub id: String,
     pub name: String,
     /// Why this device, where the row says it.
@@ -205,6 +206,8 @@ pub enum Outcome {
     Served,
     Refused,
     Unknown,
+    /// Read elsewhere: Entra was not asked.
+    External,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -3,7 +3,11 @@
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 
-use super::{Happening, KeyFacts, Person, RowCopy, When, select::ids, words};
+use super::{
+    Happening, KeyFacts, Person, RowCopy, When,
+    select::{ids, rotations},
+    words,
+};
 use crate::domain::{
     call::{CallId, DisclosureId},
     debt::{DebtId, RotationId},
@@ -84,7 +88,7 @@ impl<'a> Row<'a> {
     }
 
     pub fn rotations(&self) -> Vec<RotationId> {
-        ids(&self.body["what"], &["rotation", "into"])
+        rotations(&self.body["what"])
     }
 
     pub fn at(&self) -> Option<When> {

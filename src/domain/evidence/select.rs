@@ -72,7 +72,7 @@ impl Trace {
             key: ids(what, &["key"]).first().copied().map(KeyId),
             debts: ids(what, &["debt", "debts"]),
             disclosures: ids(what, &["disclosure"]),
-            rotations: ids(what, &["rotation", "into"]),
+            rotations: rotations(what),
             seat: (text(&stamp["technician"]["id"]), text(&stamp["instance"])),
             policy: text(&stamp["policy"]),
             digest: text(&what["digest"]),
@@ -85,6 +85,13 @@ pub(super) fn ids<T: std::str::FromStr>(of: &Value, fields: &[&str]) -> Vec<T> {
     let values = fields.iter().filter_map(|field| of.get(*field));
     let each = values.flat_map(|value| value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice));
     each.filter_map(|value| value.as_str()?.parse().ok()).collect()
+}
+
+/// Every rotation an event names, by itself or with what it waits for.
+pub(super) fn rotations(what: &Value) -> Vec<RotationId> {
+    let mut all = ids(what, &["rotation", "into"]);
+    all.extend(ids::<RotationId>(&what["rotation"], &["rotation", "id"]));
+    all
 }
 
 /// What was selected.

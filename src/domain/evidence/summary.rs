@@ -58,7 +58,7 @@ fn refusals(call: &CallStory) -> Vec<String> {
 
 fn read(disclosure: &DisclosureStory) -> String {
     let did = match disclosure.outcome {
-        Outcome::Served => "read",
+        Outcome::Served | Outcome::External => "read",
         Outcome::Refused => "asked for, and did not get,",
         Outcome::Intended | Outcome::Unknown => "asked for, and may have read,",
     };

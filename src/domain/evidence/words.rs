@@ -1,10 +1,12 @@
 //! What each row says, for somebody who has never seen the program. An event nobody here knows is told by its name and fields.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::row::{Row, volume_words};
 use crate::domain::{
     caller::{Compared, Fact},
+    debt::{Block, Source},
     key_id::KeyId,
     policy::Proof,
 };
@@ -48,6 +50,13 @@ pub(super) fn said(row: &Row<'_>) -> String {
             text("audit"),
             row.when("at").map(|at| format!(", {}", at.words)).unwrap_or_default()
         ),
+        "external-disclosure" => format!(
+            "Key {} was read from {}, not from Entra, under {}, {}. It is owed a replacement all the same.",
+            short(row.what("key")),
+            source(row.what("source")),
+            text("ticket"),
+            text("reason_words")
+        ),
         event if event.starts_with("rotation-") || event == "checked-in" => rotation(row),
         "debt-proved" => {
             format!("Key {} was seen in Entra in its place: {}.", short(row.what("new_key")), grade(row.what("grade")))
@@ -55,6 +64,17 @@ pub(super) fn said(row: &Row<'_>) -> String {
         "debt-waived" => format!("The replacement was waived: {}.", text("reason")),
         "debt-confirmed" => confirmed(row),
         "key-deleted" => format!("Entra logged that the disclosed key was deleted (audit record {}).", text("audit")),
+        "debt-carried" => format!(
+            "Key {} was owed already in the ledger before this one, which is damaged; it stays owed here, under {}.",
+            short(row.what("key")),
+            text("ticket")
+        ),
+        "set-aside" => {
+            format!(
+                "The ledger before this one was damaged and kept as it is, SHA-256 {}; this one begins here.",
+                text("sha256")
+            )
+        }
         "exported" => format!(
             "Rows {} to {} were exported ({}), SHA-256 {}.",
             row.what("from"),
@@ -112,7 +132,11 @@ fn rotation(row: &Row<'_>) -> String {
         }
         "rotation-targeted" => {
             let managed = row.what("target")["managed"].as_str().unwrap_or_default();
-            format!("The replacement is for the Intune object {managed}.")
+            let chosen = row.what("chosen").as_bool() == Some(true);
+            format!(
+                "The replacement is for the Intune object {managed}{}.",
+                if chosen { ", chosen by the technician" } else { "" }
+            )
         }
         "rotation-joined" => {
             "Another replacement was under way for the same laptop: it counts for this key too.".into()
@@ -136,6 +160,7 @@ fn returned(row: &Row<'_>) -> &'static str {
     match row.text("why").as_deref() {
         Some("not-sent") => "The request certainly did not begin.",
         Some("done-too-early") => "The laptop had replaced its key before this one was read.",
+        _ if row.what("why")["busy"].is_object() => "The laptop was busy with something that passes by itself.",
         _ => "It was not done.",
     }
 }
@@ -152,9 +177,13 @@ fn blocked(why: &Value) -> String {
         "target-gone" => "the laptop has left Intune, or was enrolled anew",
         "cancelled" => "Intune says that it was cancelled there",
         "nothing-came" => "it was sent long ago, and no new key came",
+        "not-joined" => "Intune's object for this laptop names no Entra device, so a new key would go nowhere",
+        "device-deleted" => "the laptop is deleted in Entra, so a new key would go nowhere",
         "reported" => {
-            let code = why["hresult"].as_i64().and_then(|code| i32::try_from(code).ok()).unwrap_or_default();
-            return format!("the laptop reported failure 0x{:08X}", code.cast_unsigned());
+            // What it means; what a technician does about it is not for this reader.
+            let block = serde_json::from_value::<Block>(why.clone()).map(|block| block.sentence(Timestamp::UNIX_EPOCH));
+            let said = block.unwrap_or_else(|_| plain_fields(why, &[]));
+            return said.split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned();
         }
         "unsure" => return format!("new key {} was seen, but several drives could own it", short(&why["key"])),
         "refused" => {
@@ -163,6 +192,12 @@ fn blocked(why: &Value) -> String {
         _ => return plain_fields(why, &[]),
     };
     plain.into()
+}
+
+/// Where a key was read that Entra did not hand out.
+pub(super) fn source(value: &Value) -> String {
+    serde_json::from_value::<Source>(value.clone())
+        .map_or_else(|_| value.as_str().unwrap_or("elsewhere").to_owned(), |source| source.words().to_owned())
 }
 
 fn confirmed(row: &Row<'_>) -> String {
@@ -177,8 +212,7 @@ fn confirmed(row: &Row<'_>) -> String {
 /// "; name: match, serial: not asked"
 fn compared(row: &Row<'_>) -> String {
     let all = row.what("claims").as_array().map(Vec::as_slice).unwrap_or_default();
-    let said: Vec<String> =
-        all.iter().map(|claim| claim_words(claim)).map(|(fact, how)| format!("{fact}: {how}")).collect();
+    let said: Vec<String> = all.iter().map(claim_words).map(|(fact, how)| format!("{fact}: {how}")).collect();
     if said.is_empty() { String::new() } else { format!("; {}", said.join(", ")) }
 }
 

@@ -66,11 +66,11 @@ impl Allowance {
 pub enum Proof {
     /// A person says so, and Entra shows nothing: a key it never held, or a laptop that is gone.
     ByHand,
-    /// The volume kind is missing, or several volumes share it. Closes nothing: a person compares it with the laptop and waives the debt.
+    /// The volume kind is missing, or several volumes share it. Closes nothing: a person compares it with the laptop and confirms it.
     Probable,
     /// A key ID outside the recorded set, same volume kind.
     NewKeySeen,
-    /// Besides, the laptop reported to Intune that its rotation succeeded.
+    /// Besides, the laptop reported to Intune that its rotation succeeded, or Entra logged that the disclosed key was deleted.
     Confirmed,
 }
 

@@ -8,6 +8,7 @@ pub mod debts;
 pub mod disclose;
 pub mod doctor;
 pub mod evidence;
+pub mod external;
 pub mod failure;
 pub mod find;
 pub mod forward;

@@ -1,6 +1,7 @@
 //! Rotations: how a debt is paid. Each step looks before it acts and commits before it sends.
 
 mod request;
+pub mod rows;
 mod step;
 mod target;
 

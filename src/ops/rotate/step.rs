@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::target;
+use super::{rows, target};
 use crate::{
     desk::{Desk, Seat},
     domain::{
@@ -18,7 +18,7 @@ use crate::{
         work::Failure,
     },
     graph::{GraphError, RotateError},
-    store::{TxError, debts},
+    store::debts,
 };
 
 /// Takes one rotation as far as it goes now. `true` when something changed.
@@ -66,28 +66,13 @@ pub async fn advance(desk: &Desk, id: RotationId, urgency: Urgency) -> Result<bo
     }
 }
 
-/// Writes what was decided: proofs of debts that are still open, and the rest if the rotation still stands as this desk last knew it. A
-/// late word must not undo a newer one: `false` when another desk was faster.
+/// Writes what was decided; `false` when another desk was faster.
 async fn write(desk: &Desk, rotation: &Rotation, events: Vec<Event>) -> Result<bool, Failure> {
     if events.is_empty() {
         return Ok(true);
     }
-    let (id, before) = (rotation.id, rotation.state.clone());
-    let stands = desk
-        .record(move |pen| {
-            let stands = debts::rotation(pen.conn(), id)?.is_some_and(|now| now.state == before);
-            for event in events {
-                let applies = match &event {
-                    Event::DebtProved { debt, .. } => debts::get(pen.conn(), *debt)?.is_some_and(|debt| debt.is_open()),
-                    _ => stands,
-                };
-                if applies {
-                    pen.append(None, &event)?;
-                }
-            }
-            Ok(stands)
-        })
-        .await?;
+    let before = rotation.clone();
+    let stands = desk.record(move |pen| rows::decided(pen, &before, &events)).await?;
     desk.debts_changed();
     Ok(stands)
 }
@@ -141,30 +126,17 @@ struct Committed {
     send_before: Deadline,
 }
 
-/// *Sending*, durably, before the request leaves. `None` when another desk was faster, when another rotation already serves this target, or
-/// when nothing is owed any more.
+/// *Sending*, durably, before the request leaves.
 async fn commit_sending(
     desk: &Desk,
     rotation: &Rotation,
     target: Target,
     earlier: Option<Timestamp>,
 ) -> Result<Option<Committed>, Failure> {
-    let (id, before) = (rotation.id, rotation.state.clone());
+    let before = rotation.clone();
     let send_before = desk.clock.moment().in_(desk.policy.uncertain_pause / 4);
-    let won = desk
-        .record(move |pen| {
-            let now = debts::rotation(pen.conn(), id)?.ok_or_else(|| TxError::Row(format!("no rotation {id}")))?;
-            if now.state != before {
-                return Ok(None);
-            }
-            if let Some(into) = debts::under_way_for(pen.conn(), target.managed, id)? {
-                pen.append(None, &Event::RotationJoined { rotation: id, into })?;
-                return Ok(None);
-            }
-            pen.append(None, &Event::RotationSending { rotation: id, earlier })?;
-            Ok(Some(pen.at()))
-        })
-        .await?;
+    let pause = desk.policy.uncertain_pause;
+    let won = desk.record(move |pen| rows::sending(pen, &before, target, earlier, pause)).await?;
     desk.debts_changed();
     Ok(won.map(|since| Committed { since, send_before }))
 }

@@ -23,12 +23,15 @@ const FILLERS: &[&str] =
 /// or serial number. Where that is unclear: what to ask.
 pub(super) async fn choose(seat: &Seat, owed: &[Debt]) -> Result<Result<Target, Block>, Failure> {
     let Some(first) = owed.first() else { return Ok(Err(Block::NoManagedDevice)) };
-    let target = match in_use(&candidates(seat, first.device).await?) {
-        Ok(target) => target,
-        Err(block) => return Ok(Err(block)),
+    let choice = in_use(&candidates(seat, first.device).await?);
+    // A laptop whose Entra object is deleted can store no key there, and loses its Intune object with it.
+    let device = match &choice {
+        Ok(target) => target.device,
+        Err(Block::NoManagedDevice) => first.device,
+        Err(_) => return Ok(choice),
     };
-    // A laptop whose Entra object is deleted can store no key there.
-    Ok(if seat.graph.device(target.device).await?.is_some() { Ok(target) } else { Err(Block::DeviceDeleted) })
+    let is_deleted = device != NO_DEVICE && seat.graph.device(device).await?.is_none();
+    Ok(if is_deleted { Err(Block::DeviceDeleted) } else { choice })
 }
 
 /// The one a person chose, as Intune knows it.
