@@ -66,7 +66,7 @@ pub(super) enum Withheld {
 pub async fn keep_forwarding(desk: &Desk, tell: impl Fn(News) + Sync) {
     futures::future::join_all(desk.sinks().iter().map(|sink| follow(desk, sink, &tell))).await;
     // No collector is named: nothing will ever be due.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn follow(desk: &Desk, sink: &Sink, tell: &impl Fn(News)) {
