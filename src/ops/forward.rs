@@ -65,6 +65,8 @@ pub(super) enum Withheld {
 /// Forwards until it is dropped. `tell` hears of rows that have waited long, once, until they have gone.
 pub async fn keep_forwarding(desk: &Desk, tell: impl Fn(News) + Sync) {
     futures::future::join_all(desk.sinks().iter().map(|sink| follow(desk, sink, &tell))).await;
+    // No collector is named: nothing will ever be due.
+    std::future::pending::<()>().await;
 }
 
 async fn follow(desk: &Desk, sink: &Sink, tell: &impl Fn(News)) {

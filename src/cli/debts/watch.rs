@@ -88,6 +88,8 @@ impl Watch {
         tokio::select! {
             done = &mut work => return done,
             () = ending.asked() => stop.cancel(),
+            // What it writes, and what others left, goes out meanwhile.
+            () = ops::forward::keep_forwarding(&desk, |_| {}) => {}
         }
         // Between two steps: what was sent is heard out, and the lease given back.
         work.await
