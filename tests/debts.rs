@@ -195,7 +195,7 @@ async fn that_entra_deleted_the_key_confirms_a_new_key_seen() {
     // Its Windows replaces the key by itself, so no success is ever reported.
     let call = verified_call(&desk, "04C7AE96").await;
     disclose(&desk, &call).await.unwrap();
-    tenant.tenant().advance(Duration::from_secs(3600));
+    tenant.tenant().advance(Duration::from_hours(1));
     let debt = ops::debts::list(&desk).await.unwrap()[0].clone();
     let at = desk.clock.now();
     let deleted = Event::KeyDeleted { debt: debt.id, audit: "audit-1".into(), at };

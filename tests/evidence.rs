@@ -359,6 +359,7 @@ async fn a_key_read_elsewhere_is_told_as_such_and_owed() {
         disclosure: DisclosureId::new(),
         debt: keydesk::domain::debt::DebtId::new(),
         key: call.key,
+        volume: call.volume,
         source: keydesk::domain::debt::Source::Ad,
         device: None,
         device_name: "HVC-LT-0421".into(),

@@ -291,7 +291,7 @@ mod processes {
 
         first.kill();
         wait("the other took over", Duration::from_secs(8), || holder(home.path()) == Some(other.process()));
-        assert!(!other.screen().contains(&said), "{}", other.screen());
+        wait("and says so", Duration::from_secs(5), || !other.screen().contains(&said));
         other.wait_for("√ proved");
         other.wait_for("no debts");
         assert_eq!(rotations(&served.running).len(), 1);

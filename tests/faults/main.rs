@@ -1,7 +1,12 @@
 //! Every moment of a call at which the disk or the network can fail, one after another: the process is killed there, or the system call
 //! answers with an error, or late. A tenant in a process of its own says from outside what was really asked of it.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by failing")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test says what it expects by failing, and counts"
+)]
 
 mod call;
 #[path = "../common/mod.rs"]

@@ -482,7 +482,7 @@ impl World {
 
     fn round(&mut self, desk: usize) {
         let tenant = self.desks[desk].stamp.tenant.unwrap();
-        for rotation in self.read(|conn| debts::open_rotations(conn, tenant)) {
+        for rotation in self.read(|conn| debts::open_rotations(conn, Some(tenant))) {
             self.advance(desk, rotation.id, Urgency::WhenDue);
         }
     }
@@ -515,12 +515,11 @@ impl World {
             }
             match decision.next {
                 Next::Rest => break,
-                Next::Choose if !self.reachable => return,
+                Next::Choose | Next::Look(_) if !self.reachable => return,
                 Next::Choose => {
                     let gone = self.tenant.devices[device].gone;
                     choice = Some(if gone { Err(Block::NoManagedDevice) } else { Ok(target(device)) });
                 }
-                Next::Look(_) if !self.reachable => return,
                 Next::Look(target) => {
                     rotation.target = Some(target);
                     sight = Some(self.tenant.see(target));
