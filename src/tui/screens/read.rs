@@ -250,7 +250,7 @@ fn waiting_prompt(model: &Model, desk: &CallDesk) -> Option<Prompt> {
     let second = match (disclosing.stopping, left, disclosing.step) {
         (false, Some(_), _) => "We ask again by ourselves; your entries and the record stand.".to_owned(),
         (false, None, Step::Forwarding) => {
-            format!("{} s at most; no key is asked for before it has. Your entries stand.", outbox::LIMIT.as_secs())
+            format!("{} s at most, and no key before it has. Your entries stand.", outbox::LIMIT.as_secs())
         }
         _ => "Your entries stand.".into(),
     };
