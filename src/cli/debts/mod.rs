@@ -4,7 +4,7 @@ mod list;
 mod settle;
 mod show;
 mod watch;
-mod which;
+pub(super) mod which;
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
