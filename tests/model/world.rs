@@ -416,7 +416,12 @@ impl World {
                     expected.stands = Stands::Cancelled;
                 }
             }
-            (Ok(true), _) => self.totals.disclosed += 1,
+            (Ok(true), _) => {
+                self.totals.disclosed += 1;
+                // Whatever held its replacement up before, it is due again.
+                let rotation = self.read(|conn| debts::get(conn, debt)).unwrap().rotation.unwrap();
+                assert!(!matches!(rotation.state, RotationState::Blocked { .. }), "{rotation:#?}");
+            }
             // It died, or cannot write: the next start closes it as unknown.
             _ => {
                 self.mend();

@@ -8,6 +8,8 @@ use crate::{
     desk::{Clock, Desk, SetAside, unblocked},
     domain::{
         age,
+        event::Forwarded,
+        foreign::printable,
         work::{Failure, Kind},
     },
 };
@@ -37,6 +39,19 @@ impl Aside {
                 }
                 if done.rows == 0 {
                     out::line("Its debts could not be read: what was owed, only a copy or Entra's own log can tell.")?;
+                }
+                if done.debts_unread > 0 {
+                    let debts = age::count(done.debts_unread, "debt");
+                    out::line(&format!(
+                        "At least {debts} more could not be read, and may be open: look in the kept file."
+                    ))?;
+                }
+                for Forwarded { sink, never, .. } in &done.forwarded {
+                    let Some((first, last)) = never else { continue };
+                    let sink = printable(sink);
+                    out::line(&format!(
+                        "Rows {first} to {last} were never forwarded to {sink}: they stand in the kept file only."
+                    ))?;
                 }
                 out::line(&match done.debts {
                     0 => "No open debt was found in it to carry on.".to_owned(),
