@@ -331,7 +331,7 @@ async fn what_others_write_about_a_read_stands_in_its_pack() {
     let audit = "Directory_9f1c".to_owned();
     desk.record(move |pen| {
         pen.append(Some(call.id), &Event::Compromised { disclosure, debt, words: "a stranger listened in".into() })?;
-        pen.append(None, &Event::EntraRecord { disclosure, audit: audit.clone(), at })?;
+        pen.append(None, &Event::EntraRecord { disclosure, audit: audit.clone(), at, failed: false })?;
         pen.append(None, &Event::DebtProved { debt, grade: Proof::NewKeySeen, new_key })?;
         pen.append(None, &Event::KeyDeleted { debt, audit, at })
     })

@@ -319,7 +319,7 @@ impl DisclosureFacts {
         let outcome = match one.came {
             Came::Asked => "intended",
             Came::Served => "served",
-            Came::Refused => "refused",
+            Came::Refused { .. } => "refused",
             Came::Unknown => "unknown",
         };
         let ledger = match &one.book {

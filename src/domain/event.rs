@@ -124,6 +124,9 @@ pub enum Event {
         audit: String,
         /// When Entra says it was read.
         at: Timestamp,
+        /// Entra logged that it failed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        failed: bool,
     },
     /// A rotation for debts that have none, or a retry of one: to go out by then.
     RotationHeld {

@@ -213,6 +213,20 @@ pub(super) fn set_state(conn: &Connection, id: DisclosureId, state: &str) -> Res
     Ok(())
 }
 
+/// Entra logged a read of a disclosure: one that was refused here may have been handed out all the same. Its debt then.
+pub(super) fn reopened(conn: &Connection, id: DisclosureId, failed: bool) -> Result<Option<DebtId>, TxError> {
+    if failed {
+        return Ok(None);
+    }
+    // From now on it stands for its debt, whatever becomes of other requests for the same key.
+    first(
+        conn,
+        "UPDATE disclosures SET state = 'unknown' WHERE id = ?1 AND state = 'refused' RETURNING debt",
+        [id.to_string()],
+        |row| parsed(row, "debt"),
+    )
+}
+
 /// The debt a disclosure made, or joined.
 pub fn debt_of(conn: &Connection, id: DisclosureId) -> Result<DebtId, TxError> {
     first(conn, "SELECT debt FROM disclosures WHERE id = ?1", [id.to_string()], |row| parsed(row, "debt"))?

@@ -125,12 +125,15 @@ pub(super) fn apply(
             Ok(())
         }
         Event::Compromised { debt, .. } | Event::KeyDeleted { debt, .. } => debts::change(conn, *debt, at, event),
-        Event::EntraRecord { disclosure, audit, at } => {
+        Event::EntraRecord { disclosure, audit, at: read, failed } => {
             conn.execute(
                 "INSERT OR IGNORE INTO entra_records (audit, disclosure, at) VALUES (?1, ?2, ?3)",
-                params![audit, disclosure.to_string(), at.to_string()],
+                params![audit, disclosure.to_string(), read.to_string()],
             )?;
-            Ok(())
+            match disclosures::reopened(conn, *disclosure, *failed)? {
+                Some(debt) => debts::change(conn, debt, at, event),
+                None => Ok(()),
+            }
         }
         Event::RotationHeld { rotation, debts: owed, .. } => {
             for debt in owed {

@@ -142,9 +142,9 @@ fn ids(conn: &Connection, table: &str) -> (BTreeSet<String>, usize) {
     if each(conn, &format!("SELECT id FROM main.{table} ORDER BY id"), |id| ids.extend([id])).is_ok() {
         return (ids, 0);
     }
-    let last = first(conn, &format!("SELECT max(rowid) FROM main.{table}"), [], |row| Ok(row.get::<_, i64>(0)?));
-    let Ok(Some(last)) = last else { return (ids, 1) };
-    for rowid in 1..=last {
+    let greatest = first(conn, &format!("SELECT max(rowid) FROM main.{table}"), [], |row| Ok(row.get::<_, i64>(0)?));
+    let Ok(Some(greatest)) = greatest else { return (ids, 1) };
+    for rowid in 1..=greatest {
         match first(conn, &format!("SELECT id FROM main.{table} WHERE rowid = ?1"), [rowid], |row| Ok(row.get(0)?)) {
             Ok(id) => ids.extend::<Option<String>>(id),
             Err(_) => lost += 1,

@@ -15,6 +15,7 @@ use super::{card, close, stage};
 use crate::domain::{
     age,
     moment::Deadline,
+    outbox,
     technician::UserId,
     work::{AskId, Failure, Kind, Request, Waiting, call::InWindows, disclose::Disclosed},
 };
@@ -243,16 +244,17 @@ fn waiting_prompt(model: &Model, desk: &CallDesk) -> Option<Prompt> {
             format!("Entra asks us to wait {seconds} s. It has not given out the key.")
         }
         (_, None, Step::Asking) => "Written down. Entra is being asked for the key.".into(),
-        (_, None, Step::Forwarding) => {
-            "Written down. The security team's collector has to take the record first.".into()
-        }
+        (_, None, Step::Forwarding) => "Waiting for the security team's collector to take the record.".into(),
         (_, None, Step::Writing) => "Checking, and writing down who asks, why and when.".into(),
     };
-    let second = match (disclosing.stopping, left) {
-        (false, Some(_)) => "We ask again by ourselves; your entries and the record stand.",
-        _ => "Your entries stand.",
+    let second = match (disclosing.stopping, left, disclosing.step) {
+        (false, Some(_), _) => "We ask again by ourselves; your entries and the record stand.".to_owned(),
+        (false, None, Step::Forwarding) => {
+            format!("{} s at most, and no key before it has. Your entries stand.", outbox::LIMIT.as_secs())
+        }
+        _ => "Your entries stand.".into(),
     };
-    Some(Prompt { label: format!("{spinner} Wait"), lines: vec![first, second.into()], role: Role::Text })
+    Some(Prompt { label: format!("{spinner} Wait"), lines: vec![first, second], role: Role::Text })
 }
 
 fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {
