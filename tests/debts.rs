@@ -23,6 +23,7 @@ use keydesk::{
     simulation::{self, Options},
 };
 use rstest::rstest;
+use secrecy::ExposeSecret as _;
 
 async fn settle(desk: &Desk, how: How) -> Result<Vec<keydesk::domain::debt::Debt>, Failure> {
     let debt = ops::debts::list(desk).await.unwrap()[0].id;
@@ -114,6 +115,68 @@ async fn an_urgent_replacement_is_not_put_on_hold_and_one_on_hold_is_released() 
     assert!(matches!(state, RotationState::Blocked { why: Block::SeveralManagedDevices { .. }, .. }), "{state:?}");
     let refused = settle(&desk, How::Hold).await.unwrap_err();
     assert!(refused.happened.contains("urgent"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_pays_an_urgent_debt_is_not_put_on_hold_by_way_of_its_neighbour() {
+    let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
+    let desk = desk(&tenant, home.path()).await;
+    let call = verified_call(&desk, "35B7C4E8").await;
+    disclose(&desk, &call).await.unwrap();
+    let device = device_of(&desk, "35B7C4E8");
+    let neighbour = external(Source::Paper, Some(device), key_id_of("e5d20b8f"));
+    let neighbour = ops::external::record(&desk, neighbour).await.unwrap();
+    let urgent = ops::debts::list(&desk).await.unwrap().into_iter().find(|debt| debt.id != neighbour.id).unwrap();
+    let compromised = How::Compromised { words: String::new() };
+    ops::debts::settle(&desk, Settle { debt: urgent.id, how: compromised }).await.unwrap();
+    let hold = Settle { debt: neighbour.id, how: How::Hold };
+    let refused = ops::debts::settle(&desk, hold).await.unwrap_err();
+    assert!(refused.happened.contains("urgent"), "{refused}");
+    let debts = ops::debts::list(&desk).await.unwrap();
+    assert!(debts.iter().all(|debt| debt.word() == "blocked"), "{debts:#?}");
+}
+
+#[tokio::test]
+async fn confirming_first_settles_nothing_once_the_wrong_person_heard_it() {
+    let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
+    let desk = desk(&tenant, home.path()).await;
+    let call = verified_call(&desk, "1FE6B83D").await;
+    disclose(&desk, &call).await.unwrap();
+    let confirm = How::Confirm { new_key: Some(key_id_of("e5d20b8f")), how: "I saw it".into() };
+    let listed = settle(&desk, confirm).await.unwrap();
+    assert!(matches!(listed[0].state, DebtState::Proved { grade: Proof::ByHand, .. }));
+    let listed = settle(&desk, How::Compromised { words: String::new() }).await.unwrap();
+    assert!(listed[0].is_urgent() && listed[0].is_sent(), "{listed:#?}");
+}
+
+#[rstest]
+#[case::waived(|words| How::Waive { reason: words })]
+#[case::confirmed(|words| How::Confirm { new_key: None, how: words })]
+#[case::compromised(|words| How::Compromised { words })]
+#[tokio::test]
+async fn digits_of_a_key_in_words_are_refused_and_written_nowhere(#[case] how: fn(String) -> How) {
+    let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
+    let desk = desk(&tenant, home.path()).await;
+    let call = verified_call(&desk, "1FE6B83D").await;
+    let disclosed = disclose(&desk, &call).await.unwrap();
+    let blocks: Vec<&str> = (0..8).map(|n| disclosed.password.block(n).unwrap().expose_secret()).collect();
+    let head = desk.ledger().head().unwrap();
+    for words in [blocks.join("-"), blocks.concat(), format!("I read {} {} to them", blocks[3], blocks[4])] {
+        let refused = settle(&desk, how(words)).await.unwrap_err();
+        assert_eq!(refused.kind, Kind::Usage);
+        assert!(refused.happened.contains("digits of a recovery password"), "{refused}");
+        assert!(blocks.iter().all(|block| !format!("{refused:?}").contains(block)));
+    }
+    // By a way that asks for no words of its own.
+    let mut elsewhere = external(Source::Paper, None, key_id_of("e5d20b8f"));
+    elsewhere.device_name = blocks.join("-").as_str().into();
+    let refused = ops::external::record(&desk, elsewhere).await.unwrap_err();
+    assert!(refused.happened.contains("digits of a recovery password"), "{refused}");
+    assert_eq!(desk.ledger().head().unwrap(), head);
+}
+
+fn key_id_of(first: &str) -> KeyId {
+    KeyId(format!("{first}-6e1d-4c0b-9f7a-0b5d8b3c2a11").parse().unwrap())
 }
 
 fn external(source: Source, device: Option<keydesk::domain::device::DeviceId>, key: KeyId) -> Request {

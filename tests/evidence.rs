@@ -396,6 +396,7 @@ async fn a_debt_stands_in_its_pack_as_it_stands_in_the_ledger() {
         known: Vec::new(),
         entra_time: None,
         rotation: Some(Rotation::new(RotationId::new(), RotationState::Blocked { why, at: now })),
+        disclosures: vec![],
     };
     let (second, audit) = (DisclosureId::new(), "Directory_9f1c".to_owned());
     let again = Intent {

@@ -3,15 +3,24 @@
 //! is a few lines here, so that a case takes milliseconds.
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
+#[path = "model/checks.rs"]
+mod checks;
+#[path = "model/people.rs"]
+mod people;
+#[path = "model/rounds.rs"]
+mod rounds;
 #[path = "model/step.rs"]
 mod step;
 #[path = "model/tenant.rs"]
 mod tenant;
+#[path = "model/totals.rs"]
+mod totals;
 #[path = "model/world.rs"]
 mod world;
 
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
-use world::{Totals, World};
+use totals::Totals;
+use world::World;
 
 fn config() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(256);

@@ -174,6 +174,27 @@ async fn what_cannot_be_reached_is_tried_with_growing_pauses_and_at_once_after_a
     watching.abort();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_urgent_one_that_cannot_be_asked_about_holds_up_no_other() {
+    let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
+    let desk = desk(&tenant, home.path()).await;
+    for (prefix, ticket) in [(PREFIX, TICKET), ("7A41C09E", "INC0048214")] {
+        let call = verified_call(&desk, prefix).await;
+        let asked = request(&call, ticket);
+        ops::disclose::disclose(&desk, asked, &ops::Asking::quietly()).await.unwrap();
+    }
+    // Entra has a fault of its own with the one laptop's keys, for as long as it takes.
+    let broken = device_of(&desk, PREFIX);
+    let fault = serde_json::json!({ "path": broken.to_string(), "kind": "status", "status": 500, "count": 1_000_000 });
+    tenant.tenant().fault(serde_json::from_value(fault).unwrap());
+    let debts = ops::debts::list(&desk).await.unwrap();
+    let urgent = debts.iter().find(|debt| debt.device == broken).unwrap().id;
+    ops::debts::settle(&desk, Settle { debt: urgent, how: How::Compromised { words: String::new() } }).await.unwrap();
+    let other = |debts: &[Debt]| debts.iter().any(|debt| debt.id != urgent && !debt.is_open());
+    let debts = follow(&desk, other).await;
+    assert!(debts.iter().any(|debt| debt.id == urgent && debt.is_open()), "{debts:#?}");
+}
+
 // The command itself.
 
 fn keydesk(home: &Path, served: &Served) -> Command {

@@ -3,7 +3,10 @@
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::foreign::{is_unsafe, printable};
+use super::{
+    foreign::{is_unsafe, printable},
+    recovery_password,
+};
 
 /// A ticket number that fits the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,6 +34,10 @@ pub enum TicketError {
     Pattern(String, String),
     #[error("{0} is a placeholder. Type the number of the caller's ticket.")]
     Placeholder(String),
+    #[error(
+        "That holds digits of a recovery password, which are written down nowhere. Type the number of the caller's ticket."
+    )]
+    Digits,
     #[error("A ticket's number has no invisible characters. Type it instead of pasting it.")]
     Invisible,
 }
@@ -95,6 +102,9 @@ impl TicketRule {
         if number.contains(is_unsafe) {
             return Err(TicketError::Invisible);
         }
+        if recovery_password::is_in(&number) {
+            return Err(TicketError::Digits);
+        }
         if !self.fits(&number) {
             let shown: String = printable(&number).chars().take(40).collect();
             return Err(TicketError::Pattern(shown, self.example.clone()));
@@ -148,6 +158,17 @@ mod tests {
             assert_eq!(anything.read(typed), Err(TicketError::Invisible), "{typed:?}");
         }
         assert_eq!(anything.read(" INC0048213\n").unwrap().as_str(), "INC0048213");
+    }
+
+    #[test]
+    fn a_recovery_password_is_no_ticket_whatever_the_pattern() {
+        let anything = TicketRule::new(".*", "", "1").unwrap();
+        let password = "496298-461032-321464-595518-463221-173943-033616-139579";
+        for rule in [rule(), anything] {
+            let refused = rule.read(password).unwrap_err();
+            assert_eq!(refused, TicketError::Digits);
+            assert!(!refused.to_string().contains("496298"));
+        }
     }
 
     #[test]

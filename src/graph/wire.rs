@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         foreign::{Foreign, printable},
+        recovery_password::withheld,
         work::Report,
     },
     http::{Answer, read_id},
@@ -130,7 +131,8 @@ pub(super) fn refusal(answer: &Answer) -> Report {
     let code = error["code"].as_str().or(error.as_str()).unwrap_or_default();
     let inner = ["innerError", "innererror"].map(|name| error[name]["request-id"].as_str());
     let request_id = answer.request_id.clone().or_else(|| inner.into_iter().flatten().find_map(read_id));
-    Report { code: printable(code).chars().take(LONGEST_CODE).collect(), request_id, ..(*answer.report).clone() }
+    let code = printable(code);
+    Report { code: withheld(&code).chars().take(LONGEST_CODE).collect(), request_id, ..(*answer.report).clone() }
 }
 
 /// What a query value may keep of punctuation: what `OData` needs read as it stands.

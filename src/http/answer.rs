@@ -13,7 +13,7 @@ use super::{
     Request,
     error::{self, HttpError, Lost},
 };
-use crate::domain::{foreign::printable, work::Report};
+use crate::domain::{foreign::printable, recovery_password::withheld, work::Report};
 
 /// No service is obeyed for longer than this.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
@@ -142,9 +142,10 @@ fn id(headers: &HeaderMap, name: &str) -> Option<String> {
     read_id(text(headers, name)?)
 }
 
-/// A request id as somebody else wrote it, fit for a screen: cut to a GUID's length and more, controls written out.
+/// A request id as somebody else wrote it, fit for a screen and for the ledger: cut to a GUID's length and more, controls
+/// written out, digits of a key withheld.
 pub fn read_id(said: &str) -> Option<String> {
-    let short: String = printable(said).chars().take(LONGEST_ID).collect();
+    let short: String = withheld(&printable(said)).chars().take(LONGEST_ID).collect();
     (!short.is_empty()).then_some(short)
 }
 
@@ -193,6 +194,7 @@ mod tests {
     fn a_request_id_from_outside_is_cut_and_written_out() {
         assert_eq!(read_id("a\u{1b}[2J").as_deref(), Some("a\\u{1b}[2J"));
         assert_eq!(read_id(&"x".repeat(9_000)).unwrap().len(), LONGEST_ID);
+        assert_eq!(read_id("496298-461032-321464").as_deref(), Some("[digits withheld]"));
         assert_eq!(read_id(""), None);
     }
 }

@@ -281,7 +281,7 @@ fn change_with(conn: &Connection, id: DebtId, at: Timestamp, change: impl FnOnce
         ],
     )?;
     let Some(mut rotation) = debt.rotation.filter(|_| debt.state != DebtState::Owed) else { return Ok(()) };
-    if of_rotation(conn, rotation.id)?.is_empty() && !matches!(rotation.state, RotationState::Over { .. }) {
+    if of_rotation(conn, rotation.id)?.is_empty() && !rotation.is_over() {
         rotation.end(at);
         write_rotation(conn, &rotation)?;
     }
@@ -330,7 +330,7 @@ pub(super) fn join(conn: &Connection, rotation: RotationId, into: RotationId) ->
 }
 
 fn write_rotation(conn: &Connection, rotation: &Rotation) -> Result<(), TxError> {
-    let is_open = !matches!(rotation.state, RotationState::Over { .. });
+    let is_open = !rotation.is_over();
     let sending = match rotation.state {
         RotationState::Sending { since } => Some(since.to_string()),
         _ => None,

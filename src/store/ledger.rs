@@ -14,7 +14,7 @@ use super::{
     StoreError, TxError, aside, chain,
     chain::{Break, Given, Head, Seen, Stored},
     compare::{Projections, compare},
-    projection,
+    no_digits, projection,
     reading::Reading,
     schema::{self, Care},
     standing::{self, Standing},
@@ -259,13 +259,14 @@ pub(super) fn refill_from(from: &Connection, into: &Connection) -> Result<(), Tx
 }
 
 impl Pen<'_> {
-    /// Appends one event and applies it. Returns its sequence number.
+    /// Appends one event and applies it; refuses one with digits of a key in it. Returns its sequence number.
     pub fn append(&mut self, call: Option<CallId>, event: &Event) -> Result<u64, TxError> {
         self.explain_policy()?;
         self.append_only(call, event)
     }
 
     fn append_only(&self, call: Option<CallId>, event: &Event) -> Result<u64, TxError> {
+        no_digits::check(event)?;
         let seq = chain::append(self.conn, self.at, self.stamp, call, event)?;
         projection::apply(self.conn, self.at, self.stamp, call, event)?;
         Ok(seq)

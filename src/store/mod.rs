@@ -13,6 +13,7 @@ pub mod forwarded;
 pub mod index;
 pub mod instance;
 pub mod ledger;
+mod no_digits;
 mod private;
 mod projection;
 mod reading;

@@ -24,7 +24,6 @@ pub(super) fn clear(conn: &Connection) -> Result<(), TxError> {
 }
 
 /// Applies one event.
-#[expect(clippy::too_many_lines, reason = "one arm an event, side by side")]
 pub(super) fn apply(
     conn: &Connection,
     at: Timestamp,
@@ -35,11 +34,6 @@ pub(super) fn apply(
     let of_call = || call.ok_or_else(|| TxError::Row("an event of a call names none".into()));
     match event {
         Event::Stage { .. } | Event::Exported { .. } | Event::SetAside { .. } => Ok(()),
-        Event::DebtCarried(carried) => debts::carry(conn, stamp, carried),
-        Event::RefusalCarried { of_call, device, at, by } => {
-            let refusal = Refusal { at: *at, by: by.clone() };
-            calls::carry_refusal(conn, &calls::CarriedRefusal { call: *of_call, device: *device, refusal })
-        }
         Event::SignedIn { there, .. } => {
             seats::taken(conn, stamp, false)?;
             if *there { seats::was_there(conn, at, stamp) } else { Ok(()) }
@@ -49,12 +43,61 @@ pub(super) fn apply(
             conn.execute("INSERT OR IGNORE INTO policies (digest) VALUES (?1)", [digest])?;
             Ok(())
         }
+        Event::CallOpened { .. }
+        | Event::CallerVerified { .. }
+        | Event::CallerRefused { .. }
+        | Event::CallClosed
+        | Event::CallParked
+        | Event::CallResumed
+        | Event::CallTakenOver
+        | Event::InWindows => to_calls(conn, at, stamp, of_call()?, event),
+        Event::Intended(_)
+        | Event::Served { .. }
+        | Event::Unknown { .. }
+        | Event::Refused { .. }
+        | Event::ExternalDisclosure(_) => to_disclosures(conn, at, stamp, of_call()?, event),
+        Event::EntraRecord { disclosure, audit, at: read, failed } => {
+            conn.execute(
+                "INSERT OR IGNORE INTO entra_records (audit, disclosure, at) VALUES (?1, ?2, ?3)",
+                params![audit, disclosure.to_string(), read.to_string()],
+            )?;
+            match disclosures::reopened(conn, *disclosure, *failed)? {
+                Some(debt) => debts::change(conn, debt, at, event),
+                None => Ok(()),
+            }
+        }
+        Event::ReplacementRequested { .. } => requested(conn, at, stamp, of_call()?, event),
+        Event::DebtCarried(carried) => debts::carry(conn, stamp, carried),
+        Event::RefusalCarried { of_call, device, at, by } => {
+            let refusal = Refusal { at: *at, by: by.clone() };
+            calls::carry_refusal(conn, &calls::CarriedRefusal { call: *of_call, device: *device, refusal })
+        }
+        Event::Compromised { debt, .. }
+        | Event::KeyDeleted { debt, .. }
+        | Event::DebtProved { debt, .. }
+        | Event::DebtConfirmed { debt, .. }
+        | Event::DebtWaived { debt, .. } => debts::change(conn, *debt, at, event),
+        Event::RotationHeld { .. }
+        | Event::RotationTargeted { .. }
+        | Event::RotationSending { .. }
+        | Event::RotationAccepted { .. }
+        | Event::RotationReturned { .. }
+        | Event::RotationReported { .. }
+        | Event::CheckedIn { .. }
+        | Event::RotationBlocked { .. }
+        | Event::RotationJoined { .. } => to_rotations(conn, at, event),
+    }
+}
+
+/// What happens in a call.
+fn to_calls(conn: &Connection, at: Timestamp, stamp: &Stamp, call: CallId, event: &Event) -> Result<(), TxError> {
+    match event {
         Event::CallOpened { number, key, volume, device, device_name, heard, .. } => {
             conn.execute(
                 "INSERT INTO calls (id, number, instance, state, opened, key, volume, device, device_name, heard)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 params![
-                    of_call()?.to_string(),
+                    call.to_string(),
                     number,
                     stamp.instance.0.to_string(),
                     word(&CallState::Open)?,
@@ -71,10 +114,10 @@ pub(super) fn apply(
         Event::CallerVerified { method, words, claims } => {
             let verification =
                 Verification { method: method.clone(), words: words.clone(), claims: claims.clone(), at };
-            set_call(conn, of_call()?, "verification", &serde_json::to_string(&verification)?)?;
+            set_call(conn, call, "verification", &serde_json::to_string(&verification)?)?;
             conn.execute(
                 "UPDATE calls SET verified_by = ?2 WHERE id = ?1",
-                params![of_call()?.to_string(), stamp.technician.as_ref().map(|technician| technician.id.to_string())],
+                params![call.to_string(), stamp.technician.as_ref().map(|technician| technician.id.to_string())],
             )?;
             Ok(())
         }
@@ -82,7 +125,7 @@ pub(super) fn apply(
             conn.execute(
                 "UPDATE calls SET state = ?2, closed = ?3, refused = ?3, refused_by = ?4 WHERE id = ?1",
                 params![
-                    of_call()?.to_string(),
+                    call.to_string(),
                     word(&CallState::Closed)?,
                     at.to_string(),
                     stamp.technician.as_ref().map(|technician| technician.upn.raw())
@@ -91,29 +134,36 @@ pub(super) fn apply(
             Ok(())
         }
         Event::CallClosed => {
-            set_call(conn, of_call()?, "state", &word(&CallState::Closed)?)?;
-            set_call(conn, of_call()?, "closed", &at.to_string())
+            set_call(conn, call, "state", &word(&CallState::Closed)?)?;
+            set_call(conn, call, "closed", &at.to_string())
         }
-        Event::CallParked => set_call(conn, of_call()?, "state", &word(&CallState::Parked)?),
+        Event::CallParked => set_call(conn, call, "state", &word(&CallState::Parked)?),
         Event::CallResumed => {
-            set_call(conn, of_call()?, "state", &word(&CallState::Open)?)?;
-            set_call(conn, of_call()?, "instance", &stamp.instance.0.to_string())
+            set_call(conn, call, "state", &word(&CallState::Open)?)?;
+            set_call(conn, call, "instance", &stamp.instance.0.to_string())
         }
         Event::CallTakenOver => {
-            conn.execute("UPDATE calls SET verification = NULL WHERE id = ?1", [of_call()?.to_string()])?;
+            conn.execute("UPDATE calls SET verification = NULL WHERE id = ?1", [call.to_string()])?;
             Ok(())
         }
-        Event::InWindows => set_call(conn, of_call()?, "in_windows", &at.to_string()),
-        Event::Intended(intent) => intended(conn, at, stamp, of_call()?, intent),
+        Event::InWindows => set_call(conn, call, "in_windows", &at.to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// A disclosure, and what came of it.
+fn to_disclosures(conn: &Connection, at: Timestamp, stamp: &Stamp, call: CallId, event: &Event) -> Result<(), TxError> {
+    match event {
+        Event::Intended(intent) => intended(conn, at, stamp, call, intent),
         Event::Served { disclosure, rotation, .. } => {
             disclosures::set_state(conn, *disclosure, "served")?;
-            conn.execute("UPDATE calls SET read = 1 WHERE id = ?1", [of_call()?.to_string()])?;
-            set_call(conn, of_call()?, "disclosed", &at.to_string())?;
+            conn.execute("UPDATE calls SET read = 1 WHERE id = ?1", [call.to_string()])?;
+            set_call(conn, call, "disclosed", &at.to_string())?;
             hold_for_disclosure(conn, *disclosure, *rotation, at, event)
         }
         Event::Unknown { disclosure, rotation, .. } => {
             disclosures::set_state(conn, *disclosure, "unknown")?;
-            set_call(conn, of_call()?, "disclosed", &at.to_string())?;
+            set_call(conn, call, "disclosed", &at.to_string())?;
             hold_for_disclosure(conn, *disclosure, *rotation, at, event)
         }
         Event::Refused { disclosure, .. } => {
@@ -124,17 +174,14 @@ pub(super) fn apply(
             }
             Ok(())
         }
-        Event::Compromised { debt, .. } | Event::KeyDeleted { debt, .. } => debts::change(conn, *debt, at, event),
-        Event::EntraRecord { disclosure, audit, at: read, failed } => {
-            conn.execute(
-                "INSERT OR IGNORE INTO entra_records (audit, disclosure, at) VALUES (?1, ?2, ?3)",
-                params![audit, disclosure.to_string(), read.to_string()],
-            )?;
-            match disclosures::reopened(conn, *disclosure, *failed)? {
-                Some(debt) => debts::change(conn, debt, at, event),
-                None => Ok(()),
-            }
-        }
+        Event::ExternalDisclosure(external) => external_disclosure(conn, at, stamp, call, external, event),
+        _ => Ok(()),
+    }
+}
+
+/// How a rotation goes on.
+fn to_rotations(conn: &Connection, at: Timestamp, event: &Event) -> Result<(), TxError> {
+    match event {
         Event::RotationHeld { rotation, debts: owed, .. } => {
             for debt in owed {
                 debts::hold(conn, *rotation, *debt, at, event)?;
@@ -152,39 +199,42 @@ pub(super) fn apply(
             debts::join(conn, *rotation, *into)?;
             debts::change_rotation(conn, *rotation, at, event)
         }
-        Event::DebtProved { debt, .. } | Event::DebtConfirmed { debt, .. } | Event::DebtWaived { debt, .. } => {
-            debts::change(conn, *debt, at, event)
-        }
-        Event::ExternalDisclosure(external) => external_disclosure(conn, at, stamp, of_call()?, external, event),
-        Event::ReplacementRequested {
-            debt,
-            rotation,
-            held_until: _,
-            key,
-            volume,
-            device,
-            device_name,
-            ticket,
-            known,
-            entra_time,
-        } => {
-            let new = debts::NewDebt {
-                id: *debt,
-                key: *key,
-                volume: *volume,
-                device: *device,
-                device_name,
-                call: of_call()?,
-                ticket,
-                requested: true,
-                known,
-                entra_time: *entra_time,
-                source: None,
-            };
-            debts::insert(conn, at, stamp, &new)?;
-            debts::hold(conn, *rotation, *debt, at, event)
-        }
+        _ => Ok(()),
     }
+}
+
+/// A replacement that was asked for without reading a key.
+fn requested(conn: &Connection, at: Timestamp, stamp: &Stamp, call: CallId, event: &Event) -> Result<(), TxError> {
+    let Event::ReplacementRequested {
+        debt,
+        rotation,
+        held_until: _,
+        key,
+        volume,
+        device,
+        device_name,
+        ticket,
+        known,
+        entra_time,
+    } = event
+    else {
+        return Ok(());
+    };
+    let new = debts::NewDebt {
+        id: *debt,
+        key: *key,
+        volume: *volume,
+        device: *device,
+        device_name,
+        call,
+        ticket,
+        requested: true,
+        known,
+        entra_time: *entra_time,
+        source: None,
+    };
+    debts::insert(conn, at, stamp, &new)?;
+    debts::hold(conn, *rotation, *debt, at, event)
 }
 
 fn intended(conn: &Connection, at: Timestamp, stamp: &Stamp, call: CallId, intent: &Intent) -> Result<(), TxError> {

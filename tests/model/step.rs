@@ -28,7 +28,7 @@ pub enum Step {
     /// A watcher's round; with the other desk in between, at its n-th write.
     Round {
         desk: usize,
-        race: Option<usize>,
+        race: Option<(usize, Meanwhile)>,
     },
     /// The laptop checks in and does what is asked of it, or fails with this code.
     CheckIn {
@@ -77,6 +77,15 @@ pub enum Comes {
     Death,
 }
 
+/// What the other desk does in between.
+#[derive(Clone, Copy, Debug)]
+pub enum Meanwhile {
+    /// It takes the same rotation further.
+    Advances,
+    /// Somebody there waives one of the rotation's debts.
+    Waives,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub enum Person {
     Retry,
@@ -114,6 +123,7 @@ pub fn any() -> impl Strategy<Value = Step> {
         1 => Just(Person::Confirm),
         2 => Just(Person::Compromised),
     ];
+    let meanwhile = prop_oneof![2 => Just(Meanwhile::Advances), 1 => Just(Meanwhile::Waives)];
     let post = prop_oneof![
         Just(Post::LostAfter),
         Just(Post::LostBefore),
@@ -129,7 +139,7 @@ pub fn any() -> impl Strategy<Value = Step> {
         8 => desk.clone().prop_map(|desk| Step::InWindows { desk }),
         1 => (desk.clone(), 0_usize..3).prop_map(|(desk, what)| Step::Call { desk, what }),
         6 => (desk.clone(), debt.clone(), person).prop_map(|(desk, debt, what)| Step::Person { desk, debt, what }),
-        18 => (desk.clone(), proptest::option::weighted(0.3, 0_usize..4))
+        18 => (desk.clone(), proptest::option::weighted(0.4, (0_usize..4, meanwhile)))
             .prop_map(|(desk, race)| Step::Round { desk, race }),
         14 => (device.clone(), code).prop_map(|(device, code)| Step::CheckIn { device, code }),
         1 => device.clone().prop_map(|device| Step::OwnRotation { device }),

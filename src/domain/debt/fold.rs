@@ -7,7 +7,11 @@ use crate::domain::event::{Event, Return};
 
 impl Rotation {
     /// Applies an event that names this rotation, or a debt it pays; any other changes nothing.
+    /// One that is over stays so: a late word of the laptop or of Intune has nothing left to be about.
     pub fn apply(&mut self, at: Timestamp, event: &Event) {
+        if self.is_over() {
+            return;
+        }
         match event {
             Event::RotationHeld { until, .. } => self.hold(*until),
             Event::Served { held_until, .. }
@@ -49,6 +53,10 @@ impl Rotation {
         }
     }
 
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, RotationState::Over { .. })
+    }
+
     /// Nothing is left for it to pay.
     pub fn end(&mut self, at: Timestamp) {
         self.state = RotationState::Over { at };
@@ -81,8 +89,8 @@ impl Debt {
         match event {
             Event::Compromised { .. } => {
                 self.compromised.get_or_insert(at);
-                // Who waived it did not know.
-                if matches!(self.state, DebtState::Waived { .. }) {
+                // Who waived it, or took somebody's word for it, did not know.
+                if matches!(self.state, DebtState::Waived { .. } | DebtState::Proved { grade: Proof::ByHand, .. }) {
                     self.state = DebtState::Owed;
                 }
             }

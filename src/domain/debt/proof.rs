@@ -1,6 +1,11 @@
 //! What proves that a key was replaced.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Debt, Key, KeyId, Proof, Volume};
+
+/// A key that the disclosed key's listing was too early for may be stored so long before it, by Entra's clocks.
+const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// A key that came after the disclosure and replaces `debt`'s key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,20 +17,30 @@ pub struct Replacement {
 /// The best replacement for `debt` among `keys`, a fresh listing of the device it was paid on. `reported` is whether the laptop said
 /// to Intune that its rotation succeeded; Entra's word that the disclosed key was deleted confirms as well.
 pub fn replacement(debt: &Debt, keys: &[Key], reported: bool) -> Option<Replacement> {
-    // The recorded set is that of the device the key was found on. On another object of the same laptop only a key stored after the
-    // disclosure is new; both times are Entra's.
-    let came_after = |key: &Key| key.device == debt.device || debt.entra_time.is_some_and(|made| key.escrowed > made);
+    // The recorded set is that of the device the key was found on; a listing that lacked an old key must not make it new. On another
+    // object of the same laptop only a key stored after the disclosure is new. Both times are Entra's.
+    let came_after = |key: &Key| match after(debt, key) {
+        Some(after) if key.device == debt.device => after > -TOLERANCE,
+        Some(after) => after > SignedDuration::ZERO,
+        None => key.device == debt.device,
+    };
     let is_new =
         |key: &&Key| key.id != debt.key && debt.known.iter().all(|known| known.id != key.id) && came_after(key);
     let fits =
         |key: &&Key| key.volume == debt.volume || key.volume == Volume::Unknown || debt.volume == Volume::Unknown;
     let newest = keys.iter().filter(is_new).filter(fits).max_by_key(|key| (key.volume == debt.volume, key.escrowed))?;
     let grade = match () {
-        () if newest.volume != debt.volume || shares_its_kind(debt) => Proof::Probable,
+        () if newest.volume != debt.volume || shares_its_kind(debt) || after(debt, newest).is_none() => Proof::Probable,
         () if reported || debt.key_deleted.is_some() => Proof::Confirmed,
         () => Proof::NewKeySeen,
     };
     Some(Replacement { key: newest.id, grade })
+}
+
+/// How long after the listing before the disclosure `key` was stored, where Entra said both times.
+fn after(debt: &Debt, key: &Key) -> Option<SignedDuration> {
+    let made = debt.entra_time.filter(|_| key.escrowed != Timestamp::UNIX_EPOCH)?;
+    Some(key.escrowed.duration_since(made))
 }
 
 /// Several drives of the debt's kind may hang on this device: a new key of that kind may be another drive's.
@@ -43,8 +58,9 @@ mod tests {
     use super::*;
     use crate::domain::debt::{DebtId, DebtState, KnownKey};
     use crate::domain::{call::CallId, device::DeviceId};
-    use jiff::Timestamp;
     use uuid::Uuid;
+
+    const MADE: &str = "2026-11-20T09:00:00Z";
 
     fn id(n: u128) -> KeyId {
         KeyId(Uuid::from_u128(n))
@@ -63,7 +79,7 @@ mod tests {
             tenant: None,
             state: DebtState::Owed,
             known: known.iter().map(|&(n, volume)| KnownKey { id: id(n), volume }).collect(),
-            entra_time: None,
+            entra_time: Some(MADE.parse().unwrap()),
             compromised: None,
             key_deleted: None,
             source: None,
@@ -72,7 +88,7 @@ mod tests {
     }
 
     fn key(n: u128, volume: Volume) -> Key {
-        Key { id: id(n), device: DeviceId(Uuid::nil()), escrowed: Timestamp::UNIX_EPOCH, volume }
+        Key { id: id(n), device: DeviceId(Uuid::nil()), escrowed: "2026-11-20T09:20:00Z".parse().unwrap(), volume }
     }
 
     #[test]
@@ -93,14 +109,41 @@ mod tests {
     #[test]
     fn on_another_object_of_the_laptop_only_a_key_stored_after_the_disclosure_is_new() {
         let mut debt = debt(Volume::OperatingSystem, &[(1, Volume::OperatingSystem)]);
+        debt.entra_time = None;
         let mut elsewhere = key(2, Volume::OperatingSystem);
         elsewhere.device = DeviceId(Uuid::from_u128(9));
         elsewhere.escrowed = "2026-11-20T09:00:00Z".parse().unwrap();
         assert_eq!(replacement(&debt, &[elsewhere.clone()], true), None, "no time of Entra's to compare with");
-        debt.entra_time = Some("2026-11-20T09:00:00Z".parse().unwrap());
+        debt.entra_time = Some(MADE.parse().unwrap());
         assert_eq!(replacement(&debt, &[elsewhere.clone()], true), None);
         elsewhere.escrowed = "2026-11-20T09:00:01Z".parse().unwrap();
         assert_eq!(replacement(&debt, &[elsewhere], true).unwrap().key, id(2));
+    }
+
+    #[test]
+    fn a_key_that_the_listing_lacked_but_entra_had_long_before_proves_nothing() {
+        let debt = debt(Volume::OperatingSystem, &[(1, Volume::OperatingSystem)]);
+        let mut overlooked = key(2, Volume::OperatingSystem);
+        overlooked.escrowed = "2026-03-02T08:00:00Z".parse().unwrap();
+        assert_eq!(replacement(&debt, &[overlooked.clone()], true), None);
+        let keys = [overlooked.clone(), key(3, Volume::OperatingSystem)];
+        assert_eq!(replacement(&debt, &keys, true), Some(Replacement { key: id(3), grade: Proof::Confirmed }));
+        // Entra's own clocks differ a little.
+        overlooked.escrowed = "2026-11-20T08:55:01Z".parse().unwrap();
+        assert_eq!(replacement(&debt, &[overlooked.clone()], false).unwrap().grade, Proof::NewKeySeen);
+        overlooked.escrowed = "2026-11-20T08:55:00Z".parse().unwrap();
+        assert_eq!(replacement(&debt, &[overlooked], false), None);
+    }
+
+    #[test]
+    fn without_entras_times_an_unknown_key_is_only_probably_new() {
+        let mut debt = debt(Volume::OperatingSystem, &[(1, Volume::OperatingSystem)]);
+        let mut timeless = key(2, Volume::OperatingSystem);
+        timeless.escrowed = Timestamp::UNIX_EPOCH;
+        assert_eq!(replacement(&debt, &[timeless], true).unwrap().grade, Proof::Probable);
+        debt.entra_time = None;
+        let found = replacement(&debt, &[key(2, Volume::OperatingSystem)], true).unwrap();
+        assert_eq!(found.grade, Proof::Probable);
     }
 
     #[test]

@@ -59,10 +59,8 @@ impl Fold {
                 if self.own.contains(disclosure) =>
             {
                 self.standing.insert(*disclosure);
-                if !self.has_open_rotation() {
-                    self.reopen();
-                    self.hold(*rotation, at, event);
-                }
+                self.reopen();
+                self.hold_again(*rotation, at, event);
             }
             Event::Refused { disclosure, .. } if self.own.contains(disclosure) => {
                 self.standing.remove(disclosure);
@@ -70,14 +68,14 @@ impl Fold {
                     self.change(|debt| debt.cancel(at));
                 }
             }
-            Event::EntraRecord { disclosure, failed: false, .. } if self.own.contains(disclosure) => {
-                if self.standing.insert(*disclosure) {
-                    self.change(|debt| debt.apply(at, event));
-                }
+            Event::EntraRecord { disclosure, failed: false, .. }
+                if self.own.contains(disclosure) && self.standing.insert(*disclosure) =>
+            {
+                self.change(|debt| debt.apply(at, event));
             }
             Event::ExternalDisclosure(external) => {
-                if let Some(held) = external.rotation.filter(|_| !self.has_open_rotation()) {
-                    self.hold(held.rotation, at, event);
+                if let Some(held) = external.rotation {
+                    self.hold_again(held.rotation, at, event);
                 }
             }
             Event::ReplacementRequested { rotation, .. } => self.hold(*rotation, at, event),
@@ -175,9 +173,13 @@ impl Fold {
         }
     }
 
-    fn has_open_rotation(&self) -> bool {
-        let is_open = |rotation: &Rotation| !matches!(rotation.state, RotationState::Over { .. });
-        self.debt().is_some_and(|debt| debt.is_open() && debt.rotation.as_ref().is_some_and(is_open))
+    /// The key is out, maybe not for the first time: what is under way pays it, what was blocked is held again.
+    fn hold_again(&mut self, rotation: RotationId, at: Timestamp, event: &Event) {
+        match self.debt().filter(Debt::is_open).and_then(|debt| debt.rotation) {
+            Some(Rotation { id, state: RotationState::Blocked { .. }, .. }) => self.hold(id, at, event),
+            Some(Rotation { state: RotationState::Over { .. }, .. }) | None => self.hold(rotation, at, event),
+            Some(_) => {}
+        }
     }
 
     /// Settled between the intent and its outcome: the key is out again, so it is owed again.

@@ -70,6 +70,13 @@ impl Failure {
         Self { kind, happened: happened.into(), means, next, request_id: None, report: None, instead: None }
     }
 
+    /// What somebody typed is not written down.
+    pub fn digits_in_words() -> Self {
+        Self::new(Kind::Usage, "The text holds digits of a recovery password.")
+            .meaning("Nothing is written down: what stands in the ledger stays there, and copies of it go to others.")
+            .next("Say it without the digits.")
+    }
+
     #[must_use]
     pub fn meaning(mut self, means: impl Into<String>) -> Self {
         self.means = means.into();

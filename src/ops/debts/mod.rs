@@ -12,6 +12,7 @@ use crate::{
         device::ManagedDeviceId,
         foreign::printable,
         key_id::KeyId,
+        recovery_password::blocks_in,
         work::{
             Failure, Kind,
             debts::{How, Settle, WrongPerson},
@@ -78,7 +79,7 @@ async fn target(desk: &Desk, debt: DebtId, managed: ManagedDeviceId) -> Result<(
 
 /// On record first; then sent at once. What cannot be sent now is due, and the watcher's.
 async fn compromised(desk: &Desk, call: Option<CallId>, by: rows::ByWhat, words: String) -> Result<(), Failure> {
-    let words = printable(words.trim());
+    let words = without_digits(&words)?;
     let due = desk.record(move |pen| rows::compromised(pen, call, by, words)).await?;
     if let Some(rotation) = due
         && let Err(failure) = rotate::advance(desk, rotation, Urgency::Now).await
@@ -90,6 +91,12 @@ async fn compromised(desk: &Desk, call: Option<CallId>, by: rows::ByWhat, words:
 
 /// A person's words, without what a terminal would obey.
 fn said(words: &str, otherwise: &str) -> Result<String, Failure> {
-    let words = printable(words.trim());
+    let words = without_digits(words)?;
     if words.is_empty() { Err(Failure::new(Kind::Usage, otherwise)) } else { Ok(words) }
+}
+
+/// The same, perhaps empty; never digits of a key, which would stand in the ledger for good and be forwarded.
+fn without_digits(words: &str) -> Result<String, Failure> {
+    let words = printable(words.trim());
+    if blocks_in(&words).is_empty() { Ok(words) } else { Err(Failure::digits_in_words()) }
 }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::{
     domain::{
         call::{CallId, DisclosureId},
-        debt::{Block, Debt, DebtId, RotationId, RotationState, Target},
+        debt::{Block, Debt, DebtId, RotationId, Target},
         event::Event,
         key_id::KeyId,
     },
@@ -32,6 +32,11 @@ pub fn hold(pen: &mut Pen<'_>, debt: DebtId) -> Result<(), TxError> {
         _ if owed.is_urgent() => {
             refused("The key was read to the wrong person: its replacement is urgent and cannot be held.")
         }
+        // One replacement pays them all.
+        Some(rotation) if debts::of_rotation(pen.conn(), rotation.id)?.iter().any(Debt::is_urgent) => refused(
+            "Another key of this laptop was read to the wrong person: the replacement of both is urgent and cannot be \
+             held.",
+        ),
         Some(rotation) => {
             pen.append(None, &Event::RotationBlocked { rotation: rotation.id, why: Block::OnHold }).map(drop)
         }
@@ -52,7 +57,7 @@ pub fn retry(pen: &mut Pen<'_>, debt: DebtId) -> Result<RotationId, TxError> {
 }
 
 fn hold_until_now(pen: &mut Pen<'_>, owed: &Debt) -> Result<RotationId, TxError> {
-    let standing = owed.rotation.as_ref().filter(|rotation| !matches!(rotation.state, RotationState::Over { .. }));
+    let standing = owed.rotation.as_ref().filter(|rotation| !rotation.is_over());
     let rotation = standing.map_or_else(RotationId::new, |rotation| rotation.id);
     pen.append(None, &Event::RotationHeld { rotation, until: pen.at(), debts: vec![owed.id] })?;
     Ok(rotation)

@@ -30,11 +30,16 @@ pub fn decided(pen: &mut Pen<'_>, before: &Rotation, events: &[Event]) -> Result
                 let joined = joined.map(|into| Event::RotationJoined { rotation: before.id, into });
                 pen.append(None, joined.as_ref().unwrap_or(event))?;
             }
-            _ if stands => pen.append(None, event).map(drop)?,
+            // The proof just written may have been its last, where somebody settled the others.
+            _ if stands && !is_over(pen, before)? => pen.append(None, event).map(drop)?,
             _ => {}
         }
     }
     Ok(stands)
+}
+
+fn is_over(pen: &Pen<'_>, rotation: &Rotation) -> Result<bool, TxError> {
+    Ok(debts::rotation(pen.conn(), rotation.id)?.is_none_or(|now| now.is_over()))
 }
 
 fn is_held(rotation: &Rotation) -> bool {

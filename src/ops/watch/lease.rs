@@ -51,7 +51,7 @@ async fn take(desk: &Desk, name: &'static str, role: Role, lasts: Duration) -> R
     if enough {
         return Ok(true);
     }
-    let held = desk.record(move |pen| table::take(pen.conn(), name, whose, &folder, (now, lasts))).await?;
+    let held = desk.keep(move |conn| table::take(conn, name, whose, &folder, (now, lasts))).await?;
     Ok(held.is_none())
 }
 
@@ -63,9 +63,9 @@ pub(super) async fn leave(desk: &Desk) -> Result<(), Failure> {
         Ok(is_own(table::lease(conn, WATCH)?) || is_own(table::lease(conn, NEXT)?))
     };
     if desk.read(move |conn| holds(conn, id)).await? {
-        desk.record(move |pen| {
-            table::release(pen.conn(), WATCH, id)?;
-            table::release(pen.conn(), NEXT, id)
+        desk.keep(move |conn| {
+            table::release(conn, WATCH, id)?;
+            table::release(conn, NEXT, id)
         })
         .await?;
     }
@@ -114,9 +114,9 @@ pub(super) async fn task_ran(desk: &Desk, run: TaskRun) -> Result<(), Failure> {
         return Ok(());
     }
     let (name, other) = if run == TaskRun::SignedOut { (TASK_FAILED, TASK) } else { (TASK, TASK_FAILED) };
-    desk.record(move |pen| {
-        table::remove(pen.conn(), other)?;
-        table::put(pen.conn(), name, &lease)
+    desk.keep(move |conn| {
+        table::remove(conn, other)?;
+        table::put(conn, name, &lease)
     })
     .await
 }

@@ -276,9 +276,12 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Each that is due, urgent ones first. Ends early where nothing can be reached: the others would fare no better.
+    /// Each that is due, urgent ones first, and those that failed last time last: one laptop that cannot be asked about holds up no other.
+    /// Ends early at the second that cannot be reached: then it is the way, and the others would fare no better. An error where nobody
+    /// answered at all.
     async fn steps(&mut self, mut tasks: Vec<Task>) -> Result<(), Failure> {
-        tasks.sort_by_key(|task| !task.urgent);
+        tasks.sort_by_key(|task| (task.look.is_some_and(|look| look.failed), !task.urgent));
+        let (mut answered, mut out_of_reach) = (false, None);
         for task in tasks.iter().filter(|task| task.left.is_zero()) {
             if self.stop.is_cancelled() || !lease::hold(self.desk, self.role, GRACE).await? {
                 break;
@@ -291,17 +294,27 @@ impl<'a> Watcher<'a> {
             };
             if !matches!(&outcome, Err(failure) if failure.kind == Kind::SignIn) {
                 let look = self.pauses().after(task.look.as_ref(), task.id, step, self.desk.clock.now());
-                self.desk.record(move |pen| table::note(pen.conn(), &look)).await?;
+                self.desk.keep(move |conn| table::note(conn, &look)).await?;
             }
             match outcome {
-                Err(failure) if matches!(failure.kind, Kind::SignIn | Kind::Unreachable | Kind::Record) => {
-                    return Err(failure);
+                Err(failure) if matches!(failure.kind, Kind::SignIn | Kind::Record) => return Err(failure),
+                Err(failure) if failure.kind == Kind::Unreachable => {
+                    tracing::debug!(%failure, rotation = %task.id, "a replacement could not be looked at");
+                    if out_of_reach.replace(failure).is_some() {
+                        break;
+                    }
                 }
-                Err(failure) => tracing::warn!(%failure, "a replacement could not be followed"),
-                Ok(_) => {}
+                Err(failure) => {
+                    tracing::warn!(%failure, "a replacement could not be followed");
+                    answered = true;
+                }
+                Ok(_) => answered = true,
             }
         }
-        Ok(())
+        match out_of_reach {
+            Some(failure) if !answered => Err(failure),
+            _ => Ok(()),
+        }
     }
 
     /// After a failure that was not one rotation's everything rests, longer and longer.
@@ -348,7 +361,7 @@ impl<'a> Watcher<'a> {
             .await?;
         self.agenda.keep(|id| open.iter().any(|rotation| rotation.id == id));
         if some_ended {
-            self.desk.record(|pen| table::forget_ended(pen.conn())).await?;
+            self.desk.keep(table::forget_ended).await?;
         }
         let (now, pauses) = (self.desk.clock.moment(), self.pauses());
         let tasks = open.into_iter().filter(goes_on).map(|rotation| {

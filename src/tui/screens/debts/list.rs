@@ -17,6 +17,7 @@ use crate::domain::{
     age,
     debt::{Debt, DebtState},
     moment::since,
+    recovery_password::blocks_in,
 };
 
 pub(super) fn view(model: &Model, canvas: &mut Canvas, page: &DebtsPage) {
@@ -134,7 +135,11 @@ pub(super) fn prompt(canvas: &mut Canvas, page: &DebtsPage) {
         canvas.put(20, 3, Role::Text, label);
         let (text, cursor) = field.shown();
         canvas.typed(20, 13, 60, Role::Field, &text, Some(cursor));
-        canvas.put(21, 13, Role::Text, why);
+        if blocks_in(field.text()).is_empty() {
+            canvas.put(21, 13, Role::Text, why);
+        } else {
+            canvas.put(21, 13, Role::Warn, "It holds digits of a recovery password: say it without them.");
+        }
     } else if let Some(failure) = &page.failure {
         canvas.clear(19..=22);
         let prompt = Prompt::of(failure);
@@ -163,8 +168,9 @@ pub(super) fn words_hints(model: &Model, typing: &Typing) -> Vec<Hint> {
         About::Waive => ("waive", "no reason"),
         About::Confirm => ("confirm", "nothing said"),
     };
+    let goes_on = model.hint(Action::GoOn, does).unless(typing.field.text().trim().is_empty(), lacks);
     vec![
-        model.hint(Action::GoOn, does).unless(typing.field.text().trim().is_empty(), lacks),
+        goes_on.unless(!blocks_in(typing.field.text()).is_empty(), "digits of a key"),
         model.hint(Action::Back, "back"),
         model.hint(Action::Help, "help"),
     ]

@@ -17,6 +17,7 @@ use super::{
 use crate::domain::{
     debt::{Debt, DebtId},
     evidence::Subject,
+    recovery_password::blocks_in,
     timeline::Step,
     work::{
         Failure, Request,
@@ -130,13 +131,19 @@ fn why_not(model: &Model, debt: &Debt, action: Action) -> Option<&'static str> {
         _ if !debt.is_open() => Some("ended"),
         _ if elsewhere => Some("other tenant"),
         Action::TryAgain if debt.is_by_hand() => Some("by hand"),
-        Action::Hold if debt.is_urgent() => Some("urgent"),
+        Action::Hold if debt.is_urgent() || shares_an_urgent_rotation(model, debt) => Some("urgent"),
         Action::Hold if debt.rotation.is_none() => Some("nothing to send"),
         Action::TryAgain | Action::Hold if debt.is_sent() && debt.is_unsent() => Some("being sent"),
         Action::TryAgain | Action::Hold if debt.is_sent() => Some("sent"),
         Action::Confirm if debt.doubted().is_none() && !debt.is_by_hand() => Some("nothing to compare"),
         _ => None,
     }
+}
+
+/// What is to pay this debt pays one that cannot wait.
+fn shares_an_urgent_rotation(model: &Model, debt: &Debt) -> bool {
+    let id = |debt: &Debt| debt.rotation.as_ref().map(|rotation| rotation.id);
+    id(debt).is_some() && model.debts.iter().any(|other| other.is_urgent() && id(other) == id(debt))
 }
 
 pub fn act(model: &mut Model, action: Action) {
@@ -195,6 +202,8 @@ fn act_on_words(model: &mut Model, action: Action) {
     let debt = typing.debt;
     match (action, typing.about) {
         (Action::GoOn, _) if words.is_empty() => {}
+        // What was typed stays, and the prompt says why.
+        (Action::GoOn, _) if !blocks_in(&words).is_empty() => {}
         (Action::GoOn, About::Waive) => {
             page.typing = None;
             settle(model, debt, How::Waive { reason: words });
