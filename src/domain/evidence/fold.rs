@@ -71,9 +71,8 @@ impl Fold {
                 }
             }
             Event::EntraRecord { disclosure, failed: false, .. } if self.own.contains(disclosure) => {
-                if self.standing.insert(*disclosure) {
-                    self.change(|debt| debt.apply(at, event));
-                }
+                self.standing.insert(*disclosure);
+                self.change(|debt| debt.apply(at, event));
             }
             Event::ExternalDisclosure(external) => {
                 if let Some(held) = external.rotation.filter(|_| !self.has_open_rotation()) {
