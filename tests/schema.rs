@@ -99,11 +99,11 @@ fn a_damaged_ledger_of_the_first_version_is_left_as_it_is_and_set_aside_with_eve
     let (_whole, path) = copy("ledger_v1.db");
     let ledger = Ledger::open(&path).unwrap();
     let (owed, stamp) = (open(&ledger), ledger.rows(1).unwrap()[0].stamp.clone());
-    let intents = ledger.rows(1).unwrap().into_iter().filter_map(|row| match row.event {
+    let mut intents = ledger.rows(1).unwrap().into_iter().filter_map(|row| match row.event {
         Event::Intended(intent) if owed.contains(&intent.debt.to_string()) => Some((row.seq, intent.debt)),
         _ => None,
     });
-    let (seq, debt) = intents.last().unwrap();
+    let (seq, debt) = intents.next_back().unwrap();
     let seq = seq.cast_signed();
 
     let (_folder, path) = copy("ledger_v1.db");

@@ -225,7 +225,7 @@ impl Watch {
 
     fn change(&self, desk: &Desk, before: Option<&'static str>, debt: &Debt) -> Result<(), Failure> {
         let now = desk.clock.now();
-        let sentence = debt.sentence(now, &desk.zone);
+        let sentence = super::sentence(debt, now, &desk.zone);
         if self.json {
             return line(&ChangeFacts {
                 at: now.to_string(),

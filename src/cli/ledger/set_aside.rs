@@ -53,7 +53,10 @@ impl Aside {
                         "Rows {first} to {last} were never forwarded to {sink}: they stand in the kept file only."
                     ))?;
                 }
-                out::line(&format!("{} carried on; `keydesk debts` lists them.", age::count(done.debts, "open debt")))
+                out::line(&match done.debts {
+                    0 => "No open debt was found in it to carry on.".to_owned(),
+                    n => format!("{} carried on; `keydesk debts` lists what is owed.", age::count(n, "open debt")),
+                })
             }
             SetAside::Finished => out::line("It was set aside before, and that was cut short. Now it is done."),
             SetAside::Healthy => Err(Failure::new(Kind::Refused, "The ledger is whole: nothing is set aside.")

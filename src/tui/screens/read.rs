@@ -225,7 +225,7 @@ fn body(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
             None if !desk.was_read() => "none came; asking for it again is a new disclosure",
             None => "not here; asking for it again is a new disclosure",
         };
-        match desk.stage.as_ref().and_then(stage::Stage::wrong_person_words) {
+        match close::wrong_person(model, desk) {
             Some(words) => canvas.facts(13, "Key", Role::Danger, words, 2),
             None => canvas.fact(13, "Key", Role::Text, said),
         };
