@@ -68,9 +68,8 @@ impl Fold {
                     self.change(|debt| debt.cancel(at));
                 }
             }
-            Event::EntraRecord { disclosure, failed: false, .. }
-                if self.own.contains(disclosure) && self.standing.insert(*disclosure) =>
-            {
+            Event::EntraRecord { disclosure, failed: false, .. } if self.own.contains(disclosure) => {
+                self.standing.insert(*disclosure);
                 self.change(|debt| debt.apply(at, event));
             }
             Event::ExternalDisclosure(external) => {
