@@ -83,7 +83,10 @@ mod unix {
         }
         let worst = |measured: &Measured| measured.reveals.iter().max().copied().unwrap_or_default();
         let more = worst(&beside).saturating_sub(worst(&alone)) / 1_000;
+        let (reveals, writes) =
+            (ratio(&mut beside.reveals, &mut alone.reveals), ratio(&mut beside.writes, &mut alone.writes));
         let figures = json!({
+            "median_beside_a_listing_to_alone": { "reveal": reveals, "ledger_write": writes },
             "reveal": { "alone": crowd::spread(&mut alone.reveals), "beside_a_listing": crowd::spread(&mut beside.reveals) },
             "ledger_write": { "alone": crowd::spread(&mut alone.writes), "beside_a_listing": crowd::spread(&mut beside.writes) },
             "slowest_reveal_beside_a_listing_is_slower_by_ms": more,
@@ -113,6 +116,12 @@ mod unix {
             desk.record(move |pen| pen.append(None, &event)).await.unwrap();
             into.writes.push(micros(began.elapsed()));
         }
+    }
+
+    /// How much longer the median is, as a factor.
+    fn ratio(beside: &mut [u64], alone: &mut [u64]) -> f64 {
+        let median = |micros: &mut [u64]| crowd::spread(micros)["median_ms"].as_f64().unwrap();
+        (median(beside) / median(alone) * 100.0).round() / 100.0
     }
 
     fn micros(took: Duration) -> u64 {

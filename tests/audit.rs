@@ -13,8 +13,8 @@ use keydesk::{
     domain::{
         call::DisclosureId,
         capability::{Feature, Light},
-        debt::DebtState,
-        event::Event,
+        debt::{DebtId, DebtState},
+        event::{Event, Intent},
         policy::Proof,
         reconcile::{Absence, Who},
         work::{
@@ -69,6 +69,11 @@ fn everyone() -> Request {
     Request { by: By::Everyone, ..Request::default() }
 }
 
+/// As if every record that can come had come.
+fn settled() -> Request {
+    Request { grace: Duration::ZERO, ..Request::default() }
+}
+
 fn fault(value: serde_json::Value) -> Fault {
     serde_json::from_value(value).unwrap()
 }
@@ -99,7 +104,10 @@ async fn a_record_that_comes_late_is_waited_for_then_matched_and_written_down_on
     assert_eq!((before.result.findings(), entra_rows(&desk)), (0, 0));
 
     tenant.tenant().advance(LATE);
-    let after = ask(&desk, Request::default()).await;
+    // A pair by time is shown at once, and written down when no better record can come.
+    let guess = ask(&desk, Request::default()).await;
+    assert_eq!((guess.result.matched.len(), entra_rows(&desk)), (1, 0));
+    let after = ask(&desk, settled()).await;
     assert_eq!((after.result.matched.len(), after.result.missing.len(), entra_rows(&desk)), (1, 0, 1));
     let sentence = after.result.matched[0].sentence(&TimeZone::UTC);
     assert!(sentence.starts_with("Entra logged this read at"), "{sentence}");
@@ -107,7 +115,7 @@ async fn a_record_that_comes_late_is_waited_for_then_matched_and_written_down_on
 
     // Once more finds nothing new, also where the projections were made again.
     desk.ledger().rebuild().unwrap();
-    assert_eq!(ask(&desk, Request::default()).await.result.matched.len(), 1);
+    assert_eq!(ask(&desk, settled()).await.result.matched.len(), 1);
     assert_eq!(entra_rows(&desk), 1);
     desk.ledger().verify().unwrap().unwrap();
 }
@@ -118,7 +126,7 @@ async fn two_records_of_one_read_are_one_read_and_two_reads_are_two() {
     read(&desk, PREFIX, TICKET).await;
     read(&desk, PREFIX, TICKET).await;
     tenant.tenant().advance(LATE);
-    let report = ask(&desk, Request::default()).await;
+    let report = ask(&desk, settled()).await;
     let records: Vec<usize> = report.result.matched.iter().map(|matched| matched.records.len()).collect();
     assert_eq!((records, report.result.elsewhere.len()), (vec![2, 2], 0), "{report:#?}");
     assert_eq!(entra_rows(&desk), 4);
@@ -204,6 +212,77 @@ async fn a_technicians_read_past_the_desk_stands_out_until_another_ledger_justif
     assert!(failure.happened.contains("chain") && failure.happened.contains("broken"), "{failure}");
     let nowhere = Request { ledgers: vec![Path::new("/nowhere/ledger.db").into()], ..Request::default() };
     assert!(ops::reconcile::reconcile(&desk, &nowhere, &Asking::quietly()).await.is_err());
+}
+
+/// Asked for, and refused with this status.
+async fn refused_request(desk: &Desk, status: Option<u16>) -> DisclosureId {
+    let call = verified_call(desk, PREFIX).await;
+    let disclosure = DisclosureId::new();
+    let verification = keydesk::domain::call::Verification {
+        method: "called-back".into(),
+        words: "called back".into(),
+        claims: Vec::new(),
+        at: desk.clock.now(),
+    };
+    let intent = Intent {
+        disclosure,
+        debt: DebtId::new(),
+        key: call.key,
+        volume: call.volume,
+        device: call.device,
+        device_name: call.device_name.clone(),
+        ticket: desk.policy.ticket.read(TICKET).unwrap(),
+        reason: "2".into(),
+        reason_words: "Recovery screen".into(),
+        verification,
+        known: Vec::new(),
+        entra_time: Some(desk.clock.now()),
+    };
+    desk.record(move |pen| {
+        pen.append(Some(call.id), &Event::Intended(Box::new(intent)))?;
+        let code = if status.is_none() { "not-forwarded" } else { "Forbidden" }.to_owned();
+        pen.append(Some(call.id), &Event::Refused { disclosure, status, code, request_id: None })
+    })
+    .await
+    .unwrap();
+    disclosure
+}
+
+#[tokio::test]
+async fn a_portal_read_after_a_request_that_never_left_is_read_elsewhere_and_to_explain() {
+    let (tenant, _home, desk) = ground(&[("doubled_every = 3", "doubled_every = 0")]).await;
+    refused_request(&desk, None).await;
+    desk.seat().unwrap().graph.reveal(key_id(&desk, PREFIX), DisclosureId::new()).await.unwrap();
+    tenant.tenant().advance(LATE);
+    let report = ask(&desk, settled()).await;
+    let result = &report.result;
+    assert_eq!((result.matched.len(), result.elsewhere.len(), result.findings()), (0, 1, 1), "{result:#?}");
+    assert!(result.elsewhere[0].sentence(&TimeZone::UTC).contains("a request here for INC0048213 was refused"));
+    assert_eq!((result.missing[0].why, entra_rows(&desk)), (Absence::NoneExpected, 0));
+}
+
+#[tokio::test]
+async fn a_read_that_entra_logged_of_a_refused_request_is_to_explain_and_owed_again() {
+    let (tenant, _home, desk) = ground(&[("doubled_every = 3", "doubled_every = 0")]).await;
+    refused_request(&desk, Some(403)).await;
+    let debt = ops::history::all(&desk).await.unwrap().remove(0);
+    assert!(matches!(debt.state, DebtState::Cancelled { .. }));
+    desk.seat().unwrap().graph.reveal(key_id(&desk, PREFIX), DisclosureId::new()).await.unwrap();
+    tenant.tenant().advance(LATE);
+    let report = ask(&desk, settled()).await;
+    assert_eq!((report.result.matched.len(), report.result.findings(), entra_rows(&desk)), (1, 1, 1));
+    let sentence = report.result.matched[0].sentence(&TimeZone::UTC);
+    assert!(sentence.starts_with("Entra refused here (403), and logged a read by the same person at"), "{sentence}");
+
+    let owed = ops::debts::list(&desk).await.unwrap();
+    assert_eq!((owed.len(), owed[0].id, &owed[0].state), (1, debt.id, &DebtState::Owed));
+    assert!(owed[0].rotation.is_some(), "its replacement is due");
+    desk.ledger().rebuild().unwrap();
+    assert_eq!(ops::debts::list(&desk).await.unwrap(), owed);
+    // Found once more it is the same record.
+    ask(&desk, settled()).await;
+    assert_eq!((entra_rows(&desk), ops::debts::list(&desk).await.unwrap()), (1, owed));
+    desk.ledger().verify().unwrap().unwrap();
 }
 
 #[tokio::test]

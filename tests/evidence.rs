@@ -15,12 +15,14 @@ use common::*;
 use keydesk::{
     desk::Desk,
     domain::{
-        call::{Call, DisclosureId},
+        call::{Call, DisclosureId, Verification},
         caller::{Claim, Compared, Fact, Knowledge},
+        debt::{Block, DebtId, DebtState, Rotation, RotationId, RotationState},
         digest::sha256,
-        event::{Event, External},
+        event::{Carried, Event, External, Intent},
         evidence::Subject,
         foreign::Foreign,
+        key_id::KeyPrefix,
         policy::Proof,
         ticket::Ticket,
         verdict::{Confidence, Why},
@@ -246,7 +248,7 @@ async fn two_calls_on_one_ticket_stand_in_one_pack() {
         "{said}"
     );
     // And the key alone names one of them.
-    let one = pack(&desk, home.path(), Subject::Key("7a41c09e".into())).await;
+    let one = pack(&desk, home.path(), Subject::Key(KeyPrefix::read("7a41c09e").unwrap())).await;
     assert_eq!(one.json()["calls"].as_array().unwrap().len(), 1);
     assert_ne!(one.written.file, made.written.file, "nothing is written over");
 }
@@ -331,7 +333,7 @@ async fn what_others_write_about_a_read_stands_in_its_pack() {
     let audit = "Directory_9f1c".to_owned();
     desk.record(move |pen| {
         pen.append(Some(call.id), &Event::Compromised { disclosure, debt, words: "a stranger listened in".into() })?;
-        pen.append(None, &Event::EntraRecord { disclosure, audit: audit.clone(), at })?;
+        pen.append(None, &Event::EntraRecord { disclosure, audit: audit.clone(), at, failed: false })?;
         pen.append(None, &Event::DebtProved { debt, grade: Proof::NewKeySeen, new_key })?;
         pen.append(None, &Event::KeyDeleted { debt, audit, at })
     })
@@ -348,6 +350,95 @@ async fn what_others_write_about_a_read_stands_in_its_pack() {
     );
     assert_eq!(evidence["policies"][0]["lines"]["limits.per_hour"], "1000", "the policy's own row");
     assert!(made.page().contains("Audit record") && made.page().contains("read to the wrong person"));
+}
+
+/// The pack's debts say what the ledger's own tables say.
+async fn agrees(desk: &Desk, home: &Path) {
+    let made = pack(desk, home, ticket(TICKET)).await.json();
+    let owed = ops::history::all(desk).await.unwrap();
+    assert_eq!(made["debts"].as_array().unwrap().len(), owed.len());
+    for debt in owed {
+        let told = made["debts"].as_array().unwrap().iter().find(|told| told["id"] == debt.id.to_string()).unwrap();
+        let state = serde_json::to_value(&debt.state).unwrap();
+        assert_eq!(told["state"], state["state"], "{told:#}");
+        assert_eq!(told["grade"], state["grade"], "{told:#}");
+        assert_eq!(told["compromised"], debt.compromised.is_some(), "{told:#}");
+        assert_eq!(told["since"]["utc"], debt.since.to_string());
+        assert_eq!(told["ended"]["utc"].as_str(), debt.ended().map(|at| at.to_string()).as_deref(), "{told:#}");
+        let new_key = state["new_key"].as_str().map(str::to_uppercase);
+        assert_eq!(told["new_key"].as_str(), new_key.as_deref(), "{told:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_debt_stands_in_its_pack_as_it_stands_in_the_ledger() {
+    let (tenant, home) = (tenant().await, tempfile::tempdir().unwrap());
+    let desk = desk(&tenant, home.path()).await;
+    let call = call_named(&desk, PREFIX, "HVC-LT-0421").await;
+    let disclosure = disclose(&desk, &call).await.unwrap().disclosure;
+    let debt = ops::debts::list(&desk).await.unwrap()[0].clone();
+    let confirmed = |debt, new_key| Event::DebtConfirmed { debt, new_key: Some(new_key), how: "compared".into() };
+    let (doubted, now) = (key_id(&desk, "A1093C55"), desk.clock.now());
+    let why = Block::Unsure { key: doubted };
+    let carried = Carried {
+        debt: DebtId::new(),
+        key: key_id(&desk, "C70E55A1"),
+        volume: debt.volume,
+        device: debt.device,
+        device_name: debt.device_name.clone(),
+        of_call: call.id,
+        ticket: debt.ticket.clone(),
+        since: now - jiff::SignedDuration::from_hours(50),
+        tenant: debt.tenant,
+        compromised: Some(now),
+        key_deleted: None,
+        source: None,
+        known: Vec::new(),
+        entra_time: None,
+        rotation: Some(Rotation::new(RotationId::new(), RotationState::Blocked { why, at: now })),
+    };
+    let (second, audit) = (DisclosureId::new(), "Directory_9f1c".to_owned());
+    let again = Intent {
+        disclosure: second,
+        debt: carried.debt,
+        key: carried.key,
+        volume: carried.volume,
+        device: carried.device,
+        device_name: carried.device_name.clone(),
+        ticket: carried.ticket.clone(),
+        reason: "2".into(),
+        reason_words: "Recovery screen".into(),
+        verification: Verification { method: "called-back".into(), words: "called".into(), claims: vec![], at: now },
+        known: Vec::new(),
+        entra_time: None,
+    };
+    let refused =
+        |disclosure| Event::Refused { disclosure, status: Some(403), code: "Forbidden".into(), request_id: None };
+    let fresh = Intent { disclosure: DisclosureId::new(), debt: DebtId::new(), ..again.clone() };
+    let read = fresh.disclosure;
+    for (call, event) in [
+        (Some(call.id), Event::DebtWaived { debt: debt.id, reason: "the drive was shredded".into() }),
+        // Who waived it did not know.
+        (Some(call.id), Event::Compromised { disclosure, debt: debt.id, words: String::new() }),
+        // A key that nobody was asked to compare, then one that somebody was.
+        (Some(call.id), confirmed(debt.id, doubted)),
+        (None, Event::DebtCarried(Box::new(carried.clone()))),
+        // It stands for a read of another ledger.
+        (Some(call.id), Event::Intended(Box::new(again))),
+        (Some(call.id), refused(second)),
+        (Some(call.id), confirmed(carried.debt, doubted)),
+        // Refused, and read all the same.
+        (Some(call.id), Event::Intended(Box::new(fresh))),
+        (Some(call.id), refused(read)),
+        (Some(call.id), Event::EntraRecord { disclosure: read, audit, at: now, failed: false }),
+    ] {
+        desk.record(move |pen| pen.append(call, &event).map(drop)).await.unwrap();
+        agrees(&desk, home.path()).await;
+    }
+    let grades: Vec<_> = ops::history::all(&desk).await.unwrap().into_iter().map(|debt| debt.state).collect();
+    let has =
+        |wanted: Proof| grades.iter().any(|state| matches!(state, DebtState::Proved { grade, .. } if *grade == wanted));
+    assert!(has(Proof::ByHand) && has(Proof::Probable) && grades.contains(&DebtState::Owed), "{grades:?}");
 }
 
 #[tokio::test]

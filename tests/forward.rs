@@ -284,6 +284,81 @@ async fn a_technician_can_stop_waiting_for_the_collector() {
     assert_eq!(refusal(&desk).await, "cancelled");
 }
 
+/// Rows of this kind cannot be written.
+fn no_more(home: &Path, event: &str) {
+    let ledger = rusqlite::Connection::open(home.join("ledger.db")).unwrap();
+    let sql = format!(
+        "CREATE TRIGGER full BEFORE INSERT ON ledger WHEN CAST(NEW.body AS TEXT) LIKE '%\"{event}\"%'
+         BEGIN SELECT RAISE(ABORT, 'no'); END;"
+    );
+    ledger.execute_batch(&sql).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_request_left_an_unwritten_refusal_does_not_say_that_one_did() {
+    let (tenant, home, collector) = (tenant().await, tempfile::tempdir().unwrap(), Collector::start().await);
+    let desk = desk(&tenant, home.path(), &before_key(&collector)).await;
+    let call = verified_call(&desk, PREFIX).await;
+    collector.answer(Answer::Status(500));
+    no_more(home.path(), "refused");
+    let failure = disclose(&desk, &call).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::Record);
+    assert!(failure.means.contains("no request has left"), "{failure}");
+    assert!(!failure.to_string().contains("recorded a read"), "{failure}");
+    assert!(key_requests(&tenant).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_technician_who_stops_waiting_gives_the_turn_back_to_another_desk() {
+    let (tenant, home, collector) = (tenant().await, tempfile::tempdir().unwrap(), Collector::start().await);
+    let lines = before_key(&collector);
+    let (first, second) = (desk(&tenant, home.path(), &lines).await, desk(&tenant, home.path(), &lines).await);
+    let (call, next) = (verified_call(&first, PREFIX).await, verified_call(&second, PREFIX).await);
+    collector.answer(Answer::Hang);
+    let cancelled = CancellationToken::new();
+    let waiting = tokio::spawn({
+        let (first, asking) = (Arc::clone(&first), Asking::new(|_| {}, cancelled.clone()));
+        async move { ops::disclose::disclose(&first, request(&call, common::TICKET), &asking).await }
+    });
+    let deadline = Instant::now() + LONG;
+    while collector.requests() == 0 {
+        assert!(Instant::now() < deadline, "nothing came");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    cancelled.cancel();
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind, Kind::Cancelled);
+    collector.answer(Answer::Take);
+    let asking = Asking::quietly();
+    let again =
+        keydesk::domain::work::disclose::Request { same_ticket_confirmed: true, ..request(&next, common::TICKET) };
+    ops::disclose::disclose(&second, again, &asking).await.unwrap();
+    assert_eq!(key_requests(&tenant).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhooks_path_may_be_a_secret_and_is_told_to_nobody() {
+    let (tenant, home, collector) = (tenant().await, tempfile::tempdir().unwrap(), Collector::start().await);
+    let hushed = |path: &str| after(&collector).replace("/rows", path);
+    let first = desk(&tenant, home.path(), &hushed("/services/T0123/hush-1")).await;
+    let other = desk(&tenant, home.path(), &hushed("/services/T0123/hush-2")).await;
+    first.record(|pen| pen.append(None, &Event::SignedOut)).await.unwrap();
+    let states = ops::forward::once(&first).await.unwrap();
+    assert!(states[0].sink.starts_with("webhook http://127.0.0.1:"), "{}", states[0].sink);
+    let others = ops::forward::states(&other).await.unwrap();
+    assert_ne!(states[0].sink, others[0].sink, "another path is another sink");
+    assert_ne!(first.policy.digest(), other.policy.digest(), "the digest is of the whole");
+    assert!(collector.last_head().starts_with("POST /services/T0123/hush-1 "));
+    for file in std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+    {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(5).any(|part| part == b"hush-"), "{}", file.display());
+    }
+    let rows = first.ledger().rows(1).unwrap();
+    assert!(rows.iter().any(
+        |row| matches!(&row.event, Event::PolicyInForce { lines, .. } if lines["forward.webhook"].contains("127.0.0.1"))
+    ));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_desk_waits_for_the_turn_of_the_first_and_no_longer() {
     let (tenant, home, collector) = (tenant().await, tempfile::tempdir().unwrap(), Collector::start().await);

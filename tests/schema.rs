@@ -1,16 +1,20 @@
 //! Databases that earlier versions left: each opens, migrates, and keeps what it was made for.
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use keydesk::{
     domain::{
         debt::{Block, DebtState, RotationState},
+        event::Event,
         key_id::KeyPrefix,
         policy::Proof,
     },
-    store::{Index, Ledger, StoreError, calls, compare::Projections, debts, disclosures, seats},
+    store::{Index, Ledger, StoreError, aside, calls, compare::Projections, debts, disclosures, seats},
 };
 use tempfile::TempDir;
 
@@ -84,6 +88,41 @@ fn a_ledger_of_the_first_version_keeps_every_row_and_every_debt() {
     let (refusals, last) = ledger.read(read).unwrap();
     assert_eq!(refusals[0].by.as_ref().unwrap().raw(), "dana@harborview.example");
     assert_eq!(last.unwrap().technician.upn.raw(), "dana@harborview.example");
+}
+
+#[test]
+fn a_damaged_ledger_of_the_first_version_is_left_as_it_is_and_set_aside_with_every_debt() {
+    let open = |ledger: &Ledger| -> BTreeSet<String> {
+        let debts = ledger.read(|conn| debts::list(conn, Timestamp::MAX)).unwrap();
+        debts.iter().map(|debt| debt.id.to_string()).collect()
+    };
+    let (_whole, path) = copy("ledger_v1.db");
+    let ledger = Ledger::open(&path).unwrap();
+    let (owed, stamp) = (open(&ledger), ledger.rows(1).unwrap()[0].stamp.clone());
+    let mut intents = ledger.rows(1).unwrap().into_iter().filter_map(|row| match row.event {
+        Event::Intended(intent) if owed.contains(&intent.debt.to_string()) => Some((row.seq, intent.debt)),
+        _ => None,
+    });
+    let (seq, debt) = intents.next_back().unwrap();
+    let seq = seq.cast_signed();
+
+    let (_folder, path) = copy("ledger_v1.db");
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.execute_batch("DROP TRIGGER ledger_is_never_updated").unwrap();
+    conn.execute("UPDATE ledger SET body = X'7B5A' WHERE seq = ?1", [seq]).unwrap();
+    drop(conn);
+    let error = Ledger::open(&path).unwrap_err();
+    assert!(matches!(&error, StoreError::Damaged { detail, .. } if detail.contains(&format!("row {seq}"))), "{error}");
+    assert_eq!(version(&path), 1, "a migration that fails leaves nothing");
+
+    let at = "2026-11-20T12:00:00Z".parse().unwrap();
+    let done = aside::set_aside(&path, at, SignedDuration::from_mins(30), &stamp, |_| Ok(())).unwrap();
+    let aside::Done::SetAside(done) = done else { panic!("{done:?}") };
+    assert_eq!(done.unread, [(seq.cast_unsigned(), seq.cast_unsigned())]);
+    assert_eq!(done.debts_unread, 0);
+    let ledger = Ledger::open(&path).unwrap();
+    assert_eq!(open(&ledger), owed);
+    assert!(ledger.read(|conn| disclosures::last_of_debt(conn, debt)).unwrap().is_some(), "from the tables");
 }
 
 #[test]

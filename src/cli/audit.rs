@@ -3,10 +3,11 @@
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Subcommand;
-use jiff::{Span, SpanRelativeTo, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::Serialize;
 
 use super::{
+    length::length,
     out,
     seat::{self, Manner},
 };
@@ -72,10 +73,7 @@ impl FromStr for Since {
         if let Ok(day) = text.parse() {
             return Ok(Self::Day(day));
         }
-        let span: Option<Span> = text.parse().ok();
-        let length = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
-        let length = length.and_then(|length| Duration::try_from(length).ok());
-        length.map(Self::Ago).ok_or_else(|| "a day is written 2026-11-01, a length of time 12h or 7d".into())
+        length(text).map(Self::Ago).map_err(|_| "a day is written 2026-11-01, a length of time 12h or 7d".into())
     }
 }
 
@@ -319,7 +317,7 @@ impl DisclosureFacts {
         let outcome = match one.came {
             Came::Asked => "intended",
             Came::Served => "served",
-            Came::Refused => "refused",
+            Came::Refused { .. } => "refused",
             Came::Unknown => "unknown",
         };
         let ledger = match &one.book {

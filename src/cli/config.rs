@@ -66,33 +66,33 @@ fn path(overrides: &Overrides) -> Result<(), Failure> {
 }
 
 #[derive(Serialize)]
-struct Facts<'a> {
+struct Facts {
     /// As in every ledger row.
     digest: String,
-    lines: Vec<LineFacts<'a>>,
+    lines: Vec<LineFacts>,
 }
 
 #[derive(Serialize)]
-struct LineFacts<'a> {
+struct LineFacts {
     line: &'static str,
-    value: &'a Value,
+    value: Value,
     /// shipped, machine or user
     from: &'static str,
     file: Option<String>,
     user_may: &'static str,
     /// What the user's table wanted beyond that, without effect.
-    ignored: Option<&'a Value>,
+    ignored: Option<Value>,
 }
 
-impl<'a> Facts<'a> {
-    fn of(effective: &'a Effective) -> Self {
-        let facts = |entry: &'a InForce| LineFacts {
+impl Facts {
+    fn of(effective: &Effective) -> Self {
+        let facts = |entry: &InForce| LineFacts {
             line: entry.line.name,
-            value: &entry.value,
+            value: entry.line.tell(&entry.value),
             from: word(&entry.from),
             file: entry.from.file().map(|file| file.display().to_string()),
             user_may: entry.line.user_may,
-            ignored: entry.ignored.as_ref(),
+            ignored: entry.ignored.as_ref().map(|ignored| entry.line.tell(ignored)),
         };
         Self { digest: effective.policy.digest(), lines: effective.lines.iter().map(facts).collect() }
     }
@@ -110,7 +110,7 @@ fn print(effective: &Effective) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for entry in &effective.lines {
         let mut first = [entry.line.name, word(&entry.from)];
-        for part in broken(&brief(&entry.value)) {
+        for part in broken(&brief(&entry.line.tell(&entry.value))) {
             rows.push(first.iter().map(ToString::to_string).chain([part]).collect());
             first = ["", ""];
         }
@@ -118,7 +118,7 @@ fn print(effective: &Effective) -> Result<(), Failure> {
     out::table(&["line", "from", "value"], &rows)?;
     for entry in &effective.lines {
         if let Some(ignored) = &entry.ignored {
-            let what = format!("{} = {}", entry.line.name, brief(ignored));
+            let what = format!("{} = {}", entry.line.name, brief(&entry.line.tell(ignored)));
             out::line(&format!("ignored, for it is looser: {what}"))?;
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
-use super::{out, seat};
+use super::{debts::which::KeyPrefix, out, seat};
 use crate::{
     config::Settings,
     domain::{
@@ -30,7 +30,7 @@ pub(super) struct Evidence {
     call: Option<u32>,
     /// Every call and replacement of a key, by its ID or the first eight characters of it
     #[arg(long, group = "about", value_name = "KEY_ID")]
-    debt: Option<String>,
+    debt: Option<KeyPrefix>,
     /// Read this ledger, or a copy of one, and write nothing to it
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
@@ -81,11 +81,9 @@ impl Evidence {
         if let Some(call) = self.call {
             return Ok(Subject::CallNumber(call));
         }
-        let key = self.debt.clone().unwrap_or_default();
-        if key.chars().filter(char::is_ascii_hexdigit).count() < 8 {
-            return Err(Failure::new(Kind::Usage, "A key is named by its ID, or by the first eight characters of it."));
-        }
-        Ok(Subject::Key(key))
+        // One of the three is there: the arguments' group demands it.
+        let key = self.debt.as_ref().map(|key| Subject::Key(key.0.clone()));
+        key.ok_or_else(|| Failure::new(Kind::Usage, "Name a ticket, a call or a key."))
     }
 
     fn print(&self, written: &Written) -> Result<(), Failure> {

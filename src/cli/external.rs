@@ -27,7 +27,7 @@ pub(super) struct External {
     /// The laptop's name
     #[arg(long, value_name = "NAME")]
     device: String,
-    /// Where the key was read
+    /// Where the key was read: ad, mbam, paper or portal
     #[arg(long, value_parser = source)]
     source: Source,
     /// The caller's ticket
@@ -97,7 +97,7 @@ impl External {
             debt.key.short(),
             debt.device_name,
             debt.word(),
-            debt.sentence(now, &desk.zone)
+            super::debts::sentence(&debt, now, &desk.zone)
         ))
     }
 }

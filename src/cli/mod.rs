@@ -14,6 +14,7 @@ mod find;
 mod forward;
 mod keys;
 mod ledger;
+mod length;
 mod out;
 mod reveal;
 mod rotate;

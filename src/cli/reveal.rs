@@ -298,7 +298,7 @@ async fn note_debt(desk: &Desk, call: CallId) -> Result<(), Failure> {
         out::note(&format!(
             "{} is owed a replacement. {}",
             debt.key.short(),
-            debt.sentence(desk.clock.now(), &desk.zone)
+            super::debts::sentence(debt, desk.clock.now(), &desk.zone)
         ));
         out::note(&format!("`keydesk rotate {} --ticket {}` sends it now.", debt.device, debt.ticket));
     }

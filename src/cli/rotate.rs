@@ -68,7 +68,7 @@ impl Rotate {
                 debt.key.short(),
                 debt.device_name,
                 debt.word(),
-                debt.sentence(now, &desk.zone)
+                super::debts::sentence(debt, now, &desk.zone)
             ))?;
         }
         if debts.iter().any(crate::domain::debt::Debt::is_blocked) {

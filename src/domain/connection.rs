@@ -110,7 +110,8 @@ pub enum ConnectionError {
     Url(String, String),
     #[error("{0}: plain http is accepted for this machine (127.0.0.1, ::1, localhost) only")]
     PlainHttp(Url),
-    #[error("{0}: an address needs a host and no user name, query or fragment")]
+    /// Without what it should not hold: it may be a secret.
+    #[error("{0}: an address needs a host and no user name, password, query or fragment")]
     Odd(Url),
     /// What is missing, and the host it does not follow from.
     #[error("{0} is missing: {1} is none of Microsoft's own addresses, so nothing else follows from it")]
@@ -130,9 +131,16 @@ impl Connection {
 
 /// Reads a host's address: https, or plain http on loopback.
 pub fn read_host(text: &str) -> Result<Url, ConnectionError> {
-    let url =
+    let mut url =
         Url::parse(text.trim()).map_err(|e| ConnectionError::Url(super::foreign::printable(text), e.to_string()))?;
-    let odd = url.host().is_none() || !url.username().is_empty() || url.query().is_some() || url.fragment().is_some();
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    let odd = url.host().is_none() || has_user || url.query().is_some() || url.fragment().is_some();
+    if odd {
+        // Fails where there is no host: then there is no password either.
+        let _ = url.set_password(None);
+        url.set_query(None);
+        url.set_fragment(None);
+    }
     match url.scheme() {
         _ if odd => Err(ConnectionError::Odd(url)),
         "https" => Ok(url),
@@ -170,5 +178,11 @@ mod tests {
         assert!(read_host("login.example").is_err());
         assert!(matches!(read_host("ftp://login.example"), Err(ConnectionError::Odd(_))));
         assert!(matches!(read_host("https://dana@login.example"), Err(ConnectionError::Odd(_))));
+        for secret in
+            ["https://:hush@login.example", "https://dana:hush@login.example/", "https://login.example/?k=hush"]
+        {
+            let said = read_host(secret).unwrap_err().to_string();
+            assert!(said.contains("login.example") && !said.contains("hush"), "{said}");
+        }
     }
 }

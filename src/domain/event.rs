@@ -15,7 +15,7 @@ use super::{
     key::Volume,
     key_id::KeyId,
     policy::Proof,
-    technician::Technician,
+    technician::{Technician, UserId},
     ticket::Ticket,
     verdict::Why,
 };
@@ -124,6 +124,9 @@ pub enum Event {
         audit: String,
         /// When Entra says it was read.
         at: Timestamp,
+        /// Entra logged that it failed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        failed: bool,
     },
     /// A rotation for debts that have none, or a retry of one: to go out by then.
     RotationHeld {
@@ -224,9 +227,24 @@ pub enum Event {
         unread: Vec<(u64, u64)>,
         /// How many open debts of it could be read: each has a row below.
         debts: usize,
+        /// Debts that stand in its tables and that neither these nor its rows could tell. Any of them may have been open.
+        #[serde(default, skip_serializing_if = "is_none")]
+        debts_unread: usize,
+        /// How far the collectors had its rows: what lies behind went to none, and goes to none from here.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        forwarded: Vec<Forwarded>,
     },
     /// A debt that was open in the ledger before this one.
     DebtCarried(Box<Carried>),
+    /// A caller who was refused in the ledger before this one, not long ago.
+    RefusalCarried {
+        /// Of which this ledger has no other row.
+        of_call: CallId,
+        device: DeviceId,
+        at: Timestamp,
+        /// The technician's user principal name, where somebody sat there.
+        by: Option<Foreign>,
+    },
     /// Somebody asked for a replacement without reading a key: the device's current key is owed one all the same.
     ReplacementRequested {
         debt: DebtId,
@@ -327,6 +345,39 @@ pub struct Carried {
     pub entra_time: Option<Timestamp>,
     /// What is to pay it, as far as that had come.
     pub rotation: Option<Rotation>,
+    /// When its key was read, the earliest first: who did may not waive it once it is compromised, and it counts against their limits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disclosures: Vec<CarriedDisclosure>,
+}
+
+/// A disclosure of a debt that was carried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedDisclosure {
+    pub disclosure: DisclosureId,
+    pub of_call: CallId,
+    pub ticket: Ticket,
+    /// The reason's words.
+    pub reason: String,
+    pub technician: Option<UserId>,
+    pub instance: InstanceId,
+    pub at: Timestamp,
+    /// served, unknown or external: nobody will learn any more what came of an intent without an outcome.
+    pub state: String,
+}
+
+/// How far a collector had the rows of a ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwarded {
+    pub sink: String,
+    /// The last row it took; 0 if none.
+    pub to: u64,
+    /// The first and the last row it never got.
+    pub never: Option<(u64, u64)>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What happens on the stage.

@@ -42,7 +42,7 @@ impl fmt::Debug for KeyId {
 pub const SPOKEN_LENGTH: usize = 8;
 
 /// The first 1 to 32 hexadecimal characters of a key ID, in capitals.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyPrefix(String);
 
 impl KeyPrefix {

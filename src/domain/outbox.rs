@@ -1,6 +1,11 @@
 //! The ledger is the outbox: its rows leave in order, and each sink says how far it has taken them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
+
+/// No collector gets longer to take what it is offered.
+pub const LIMIT: Duration = Duration::from_secs(10);
 
 /// A row as it leaves: what is stored, byte for byte, and the hash that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]

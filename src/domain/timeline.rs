@@ -7,7 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{
     age,
     call::DisclosureId,
-    debt::{DebtId, RotationId},
+    debt::{DebtId, RotationId, RotationState},
     event::{Event, Return, Row},
     foreign::{Foreign, printable},
     policy::Proof,
@@ -97,13 +97,26 @@ impl Timeline {
         })
     }
 
-    /// The debt: asked for without a disclosure, and its end.
+    /// The debt: asked for without a disclosure, carried on from another ledger, and its end.
     fn of_debt(&mut self, row: &Row) -> Option<(&'static str, String)> {
         Some(match &row.event {
             Event::ReplacementRequested { debt, rotation, key, device_name, ticket, .. } if *debt == self.debt => {
                 self.rotations.insert(*rotation);
                 let key = key.short();
                 ("owed", format!("A replacement of {key} on {device_name} asked for, the key unread: {ticket}."))
+            }
+            Event::DebtCarried(carried) if carried.debt == self.debt => {
+                self.disclosures.extend(carried.disclosures.iter().map(|read| read.disclosure));
+                self.rotations.extend(carried.rotation.as_ref().map(|rotation| rotation.id));
+                let (key, device, ticket) = (carried.key.short(), &carried.device_name, &carried.ticket);
+                let (date, clock) = (age::date(carried.since, &self.zone), age::clock(carried.since, &self.zone));
+                let how = match carried.rotation.as_ref().map(|rotation| &rotation.state) {
+                    Some(RotationState::Held { until }) => self.until(*until, row.at),
+                    Some(_) => "Its replacement goes on as far as it had come.".into(),
+                    None => "It is replaced by hand.".into(),
+                };
+                let from = "carried on from the damaged ledger before this one";
+                ("carried", format!("{key} of {device}, {ticket}, owed since {date} {clock}: {from}. {how}"))
             }
             Event::DebtProved { debt, grade, new_key } if *debt == self.debt => {
                 let new_key = new_key.short();
@@ -183,8 +196,11 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        debt::{Block, InstanceId},
-        event::Stamp,
+        call::CallId,
+        debt::{Block, InstanceId, Rotation},
+        device::DeviceId,
+        event::{Carried, Stamp},
+        key::Volume,
         key_id::KeyId,
         technician::{Technician, UserId},
     };
@@ -235,6 +251,40 @@ mod tests {
         let words: Vec<&str> = steps.iter().map(|(word, _)| *word).collect();
         assert_eq!(words, ["held", "joined", "reported", "proved"]);
         assert_eq!(steps[3].1, "New key 00000000 seen.");
+    }
+
+    #[test]
+    fn a_debt_of_the_ledger_before_is_followed_on() {
+        let at = "2026-11-20T09:00:00Z".parse().unwrap();
+        let carried = |debt, rotation| {
+            Event::DebtCarried(Box::new(Carried {
+                debt,
+                key: KeyId(Uuid::nil()),
+                volume: Volume::OperatingSystem,
+                device: DeviceId(Uuid::nil()),
+                device_name: "HVC-LT-0421".into(),
+                of_call: CallId(Uuid::nil()),
+                ticket: serde_json::from_str("\"INC0048213\"").unwrap(),
+                since: "2026-11-19T15:30:00Z".parse().unwrap(),
+                tenant: None,
+                compromised: None,
+                key_deleted: None,
+                source: None,
+                known: vec![],
+                entra_time: None,
+                rotation: Some(Rotation::new(rotation, RotationState::Accepted { at })),
+                disclosures: vec![],
+            }))
+        };
+        let steps = told(vec![
+            carried(DEBT, OURS),
+            carried(OTHER, JOINED),
+            Event::RotationReported { rotation: JOINED },
+            Event::RotationReported { rotation: OURS },
+        ]);
+        assert_eq!(steps.iter().map(|(word, _)| *word).collect::<Vec<_>>(), ["carried", "reported"]);
+        let said = "00000000 of HVC-LT-0421, INC0048213, owed since 19 Nov 2026 15:30";
+        assert!(steps[0].1.starts_with(said), "{}", steps[0].1);
     }
 
     #[test]

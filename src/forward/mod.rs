@@ -11,14 +11,15 @@ use std::{io, time::Duration};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    domain::{outbox::Parcel, policy::Forwarding},
+    domain::{
+        outbox::Parcel,
+        policy::{Forwarding, forwarding},
+    },
     http::HttpError,
 };
 
+pub use crate::domain::outbox::LIMIT;
 pub use webhook::MOST as MOST_AT_ONCE;
-
-/// No sink gets longer to take what it is offered.
-pub const LIMIT: Duration = Duration::from_secs(10);
 
 /// Why rows were not taken.
 #[derive(Debug, thiserror::Error)]
@@ -82,9 +83,17 @@ impl Sink {
         Self { name, kind, turn: Mutex::default() }
     }
 
-    /// `webhook https://…` or `syslog tls://…`: another address is another sink, which gets every row from the first on.
+    /// `webhook https://… (fingerprint)` or `syslog tls://…`: another address is another sink, which gets every row from the first on.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its host, or its path, for words.
+    pub fn place(&self) -> String {
+        match &self.kind {
+            Kind::Webhook(webhook) => webhook.place(),
+            Kind::Syslog(server) => server.place(),
+        }
     }
 
     /// Whether its answer says that it has the rows.
@@ -124,7 +133,7 @@ impl Sink {
 pub fn sinks(policy: &Forwarding) -> Vec<Sink> {
     let webhook = policy.webhook.as_ref().map(|url| {
         let webhook = webhook::Webhook::new(url.clone(), &policy.token_env, &policy.secret_env);
-        Sink::new(format!("webhook {url}"), Kind::Webhook(webhook))
+        Sink::new(format!("webhook {}", forwarding::outwardly(url)), Kind::Webhook(webhook))
     });
     let syslog = policy.syslog.as_ref().map(|to| {
         let server = syslog::Server::new(to.clone(), policy.facility, &policy.syslog_ca);

@@ -1,7 +1,8 @@
 //! Syslog over TLS (RFC 5425): frames counted in octets, and an end that the other side confirms.
 //!
 //! The protocol itself acknowledges nothing, so each run of rows gets a connection of its own: after the last frame our end is closed, and the
-//! server's closing in turn, without an error, says that it has read all of it. A server that died with unread rows resets the connection.
+//! server's own last word of TLS (`close_notify`) in turn says that it has read all of it. The end of the TCP connection alone says nothing:
+//! whoever stands on the way can forge it.
 
 use std::{
     io,
@@ -58,8 +59,10 @@ impl Wire {
             match stream.read(&mut said).await {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
-                // Closed without a last word of TLS, after ours: many servers do.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                // Anyone on the way could have swallowed the rows and ended it so.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(not_read(io::Error::other("it closed without TLS's last word, close_notify")));
+                }
                 Err(error) => return Err(not_read(error)),
             }
         }
@@ -102,5 +105,66 @@ impl Wire {
         let read = CertificateDer::pem_file_iter(&self.authorities).map_err(|error| unreadable(error.to_string()))?;
         let found: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| unreadable(error.to_string()))?;
         if found.is_empty() { Err(unreadable("there is none in it".into())) } else { Ok(found) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, Issuer, KeyPair};
+    use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// How a server ends a connection of which it has read everything.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Ends {
+        Well,
+        /// As whoever stands on the way could.
+        WithTcpAlone,
+    }
+
+    async fn send_to_one_that(ends: Ends) -> Result<(), ForwardError> {
+        let folder = tempfile::tempdir().unwrap();
+        let authority_key = KeyPair::generate().unwrap();
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let path = folder.path().join("ca.pem");
+        std::fs::write(&path, authority.self_signed(&authority_key).unwrap().pem()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        own.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = own.signed_by(&key, &Issuer::from_params(&authority, &authority_key)).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap());
+        let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(tcp).await.unwrap();
+            let mut read = Vec::new();
+            stream.read_to_end(&mut read).await.unwrap();
+            if ends == Ends::Well {
+                stream.shutdown().await.unwrap();
+            }
+            read
+        });
+        let sent = Wire::new("localhost".into(), port, &path.display().to_string()).send(&[b"row".to_vec()]).await;
+        assert_eq!(server.await.unwrap(), b"3 row");
+        sent
+    }
+
+    #[tokio::test]
+    async fn rows_are_read_when_the_server_says_so_within_tls_and_not_when_the_connection_merely_ends() {
+        send_to_one_that(Ends::Well).await.unwrap();
+        let error = send_to_one_that(Ends::WithTcpAlone).await.unwrap_err();
+        assert!(matches!(error, ForwardError::NotRead { .. }), "{error}");
+        assert!(error.to_string().contains("close_notify"), "{error}");
     }
 }

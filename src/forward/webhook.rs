@@ -1,6 +1,6 @@
 //! A collector that takes rows by POST and answers 2xx when it has them.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::header::{CONTENT_TYPE, HeaderName};
@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{ForwardError, LIMIT};
 use crate::{
-    domain::outbox::Parcel,
+    domain::{digest::hex, outbox::Parcel},
     http::{Http, Limits, Request, route},
 };
 
@@ -61,12 +61,18 @@ impl Webhook {
         Self { url, token, secret, http: Http::new(limits) }
     }
 
+    /// For words: the path may be a secret.
+    pub fn place(&self) -> String {
+        self.url.host_str().unwrap_or_default().to_owned()
+    }
+
     pub async fn send(&self, parcels: &[Parcel]) -> Result<(), ForwardError> {
         let Some(last) = parcels.last() else { return Ok(()) };
         let body = body(parcels);
         let kind = if parcels.len() == 1 { "application/json" } else { "application/x-ndjson" };
         let mut request = Request::post(self.url.clone())
             .limit(ANSWER)
+            .secret_path()
             .header(CONTENT_TYPE, kind)
             .header(IDEMPOTENCY_KEY, &last.hash);
         if let Some(secret) = self.secret.value()? {
@@ -79,8 +85,7 @@ impl Webhook {
         if answer.is_success() {
             return Ok(());
         }
-        let host = self.url.host_str().unwrap_or_default().to_owned();
-        Err(ForwardError::Answered { host, status: answer.status, retry_after: answer.retry_after })
+        Err(ForwardError::Answered { host: self.place(), status: answer.status, retry_after: answer.retry_after })
     }
 
     /// Asks without a row and without the token: any answer shows that something is there.
@@ -90,7 +95,7 @@ impl Webhook {
         let certificate =
             greeting.certificate.map_or_else(String::new, |seen| format!(" Certificate of {}.", seen.issuer));
         greeting.answer?;
-        let host = self.url.host_str().unwrap_or_default();
+        let host = self.place();
         Ok(Some(format!("{host} answers; whether it takes rows shows with the first.{certificate}")))
     }
 }
@@ -106,10 +111,7 @@ fn signature(secret: &SecretString, body: &[u8]) -> String {
     // A key of any length will do.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()) else { return String::new() };
     mac.update(body);
-    mac.finalize().into_bytes().iter().fold("sha256=".to_owned(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    format!("sha256={}", hex(&mac.finalize().into_bytes()))
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ impl Http {
             // Left unsaid otherwise, and some front ends refuse a POST of unsaid length (411).
             builder = builder.header(CONTENT_LENGTH, 0);
         }
-        let (method, path) = (&request.method, request.url.path());
+        let (method, path) = (&request.method, request.path());
         let begun = Instant::now();
         tracing::trace!(%method, %host, path, "sending");
         let outcome = match builder.send().await {

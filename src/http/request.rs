@@ -40,6 +40,8 @@ pub struct Request {
     pub repeat: Repeat,
     /// The longest body that is read, in bytes.
     pub limit: usize,
+    /// Its path is said nowhere.
+    has_secret_path: bool,
 }
 
 impl Request {
@@ -52,6 +54,7 @@ impl Request {
             body: None,
             repeat: Repeat::Freely,
             limit: USUAL_LIMIT,
+            has_secret_path: false,
         }
     }
 
@@ -69,6 +72,12 @@ impl Request {
     #[must_use]
     pub fn limit(self, limit: usize) -> Self {
         Self { limit, ..self }
+    }
+
+    /// Its path lets whoever knows it write there: no log, no report and no `Debug` says it.
+    #[must_use]
+    pub fn secret_path(self) -> Self {
+        Self { has_secret_path: true, ..self }
     }
 
     #[must_use]
@@ -100,6 +109,11 @@ impl Request {
         host_of(&self.url)
     }
 
+    /// For logs and reports.
+    pub(super) fn path(&self) -> &str {
+        if self.has_secret_path { "/…" } else { self.url.path() }
+    }
+
     pub(super) fn client_request_id(&self) -> Option<&str> {
         self.headers.get(CLIENT_REQUEST_ID)?.to_str().ok()
     }
@@ -108,7 +122,7 @@ impl Request {
     pub(super) fn report(&self) -> Report {
         Report {
             method: self.method.to_string(),
-            path: self.url.path().to_owned(),
+            path: self.path().to_owned(),
             status: None,
             code: String::new(),
             request_id: None,
@@ -123,7 +137,7 @@ impl fmt::Debug for Request {
         f.debug_struct("Request")
             .field("method", &self.method)
             .field("host", &self.host())
-            .field("path", &self.url.path())
+            .field("path", &self.path())
             .field("repeat", &self.repeat)
             .finish_non_exhaustive()
     }

@@ -67,14 +67,14 @@ pub async fn disclose(desk: &Desk, request: Request, asking: &Asking) -> Result<
     }
     let (call, disclosure) = (request.call, intent.disclosure);
     let row = record_intent(desk, &seat, call, intent.clone(), request.same_ticket_confirmed).await?;
-    let answer = match forwarded(desk, row, asking).await {
+    let (asked, answer) = match forwarded(desk, row, asking).await {
         Ok(()) => {
             asking.tell(Progress::Recorded);
-            ask(&seat, intent.key, disclosure, asking).await
+            (true, ask(&seat, intent.key, disclosure, asking).await)
         }
-        Err(withheld) => Err(withheld),
+        Err(withheld) => (false, Err(withheld)),
     };
-    record_outcome(desk, &seat, call, &intent, answer).await
+    record_outcome(desk, &seat, call, &intent, (asked, answer)).await
 }
 
 fn locked(policy: &Policy) -> Failure {
@@ -285,7 +285,7 @@ async fn record_outcome(
     seat: &Seat,
     call: CallId,
     intent: &Intent,
-    answer: Result<Revealed, RevealError>,
+    (asked, answer): (bool, Result<Revealed, RevealError>),
 ) -> Result<Disclosed, Failure> {
     let disclosure = intent.disclosure;
     let unwritten = Unwritten {
@@ -309,12 +309,24 @@ async fn record_outcome(
                 .map(|why| format!("The outcome is not written down yet ({why}) The intent is on record.")),
         }),
         Err(error) => Err(match warning {
-            // The request has left, whatever came of it.
             Some(why) => Failure::new(Kind::Record, why)
-                .meaning("The key was asked for, and Entra may have recorded a read. The intent is on record.")
+                .meaning(means_unwritten(asked, &error))
                 .next("Free some space or close the other desk; it is written as soon as it can be."),
             None => failure_of(error),
         }),
+    }
+}
+
+/// What a failure that is not on record yet means for the call: only one that is uncertain may have been a read.
+fn means_unwritten(asked: bool, error: &RevealError) -> &'static str {
+    match error {
+        _ if !asked => "No key was asked for: no request has left. The intent is on record.",
+        RevealError::Refused { .. } | RevealError::SignIn(_) => {
+            "Entra has not given out the key. The intent is on record."
+        }
+        RevealError::WithoutKey { .. } | RevealError::Unknown { .. } => {
+            "The key was asked for, and Entra may have recorded a read. The intent is on record."
+        }
     }
 }
 

@@ -118,7 +118,7 @@ async fn tell_of(desk: &Desk, sink: &Sink, tell: &impl Fn(News)) -> bool {
 /// Sends what waits, for at most `limit`: at the end of what does not stay. What is left goes out next time.
 pub async fn flush(desk: &Desk, limit: Duration) {
     let all = futures::future::join_all(desk.sinks().iter().map(|sink| async move {
-        if let Err(stuck) = within(desk, sink, u64::MAX, tokio::time::sleep(limit)).await {
+        if let Ok(Err(stuck)) = within(desk, sink, u64::MAX, tokio::time::sleep(limit)).await {
             tracing::warn!(sink = sink.name(), %stuck, "rows wait");
         }
     }));
@@ -167,16 +167,18 @@ pub(super) async fn until_taken(desk: &Desk, seq: u64, asking: &Asking) -> Resul
     let deadline = tokio::time::Instant::now() + BEFORE_KEY;
     let mut is_second = false;
     loop {
-        let attempt = within(desk, sink, seq, tokio::time::sleep_until(deadline));
-        let taken = tokio::select! {
-            biased;
-            () = asking.cancelled() => return Err(Withheld::Cancelled),
-            taken = attempt => taken,
+        let end = async {
+            tokio::select! {
+                biased;
+                () = asking.cancelled() => Withheld::Cancelled,
+                () = tokio::time::sleep_until(deadline) => {
+                    Withheld::NotTaken(ForwardError::Late(sink.place()).to_string())
+                }
+            }
         };
-        let pause = match taken {
-            Ok(Some(Reached::All)) => return Ok(()),
-            Ok(Some(Reached::Busy)) => BUSY_IN_FRONT,
-            Ok(None) => return Err(Withheld::NotTaken(ForwardError::Late(sink.name().to_owned()).to_string())),
+        let pause = match within(desk, sink, seq, end).await? {
+            Ok(Reached::All) => return Ok(()),
+            Ok(Reached::Busy) => BUSY_IN_FRONT,
             Err(Stuck::Sink(error)) if !is_second && !error.is_answer() => {
                 is_second = true;
                 ONCE_MORE
@@ -191,19 +193,26 @@ pub(super) async fn until_taken(desk: &Desk, seq: u64, asking: &Asking) -> Resul
     }
 }
 
-/// [`drain`] until `end`; `None` where that came first. The turn is given back either way.
-async fn within(desk: &Desk, sink: &Sink, last: u64, end: impl Future<Output = ()>) -> Result<Option<Reached>, Stuck> {
+/// [`drain`] until `end`; what that said, where it came first. The turn is given back either way: this process lives on, and others wait.
+async fn within<E>(
+    desk: &Desk,
+    sink: &Sink,
+    last: u64,
+    end: impl Future<Output = E>,
+) -> Result<Result<Reached, Stuck>, E> {
     tokio::pin!(end);
     let _turn = tokio::select! {
+        biased;
+        ended = &mut end => return Err(ended),
         turn = sink.turn() => turn,
-        () = &mut end => return Ok(None),
     };
     let drained = tokio::select! {
-        drained = send_in_turn(desk, sink, last) => Some(drained),
-        () = end => None,
+        biased;
+        ended = end => Err(ended),
+        drained = send_in_turn(desk, sink, last) => Ok(drained),
     };
     end_turn(desk, sink).await;
-    drained.transpose()
+    drained
 }
 
 /// Sends what waits, up to the row `last`.

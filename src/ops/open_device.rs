@@ -1,7 +1,5 @@
 //! Opening a device: its keys listed afresh, its Intune object read, its duplicates judged.
 
-use jiff::SignedDuration;
-
 use crate::{
     desk::{Desk, Seat},
     domain::{
@@ -21,8 +19,6 @@ use crate::{
 
 /// At most so many objects of one name are looked into, the likeliest; the verdict says how many were left out.
 const MOST_DUPLICATES: usize = 12;
-/// A caller who was refused is told of for so long.
-const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The card of a device. What Intune or the search for duplicates refuses is left out and said; keys are the point.
 pub async fn open_device(desk: &Desk, request: Request, asking: &Asking) -> Result<Card, Failure> {
@@ -63,7 +59,9 @@ pub async fn open_device(desk: &Desk, request: Request, asking: &Asking) -> Resu
         }
     }
     let (earlier, refusals) = desk
-        .read(move |conn| Ok((disclosures::for_device(conn, id)?, calls::refusals_for(conn, id, now - REFUSED_FOR)?)))
+        .read(move |conn| {
+            Ok((disclosures::for_device(conn, id)?, calls::refusals_for(conn, id, now - calls::REFUSED_FOR)?))
+        })
         .await?;
     let encrypted = managed.iter().find_map(|managed| managed.encrypted);
     Ok(Card {

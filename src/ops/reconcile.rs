@@ -17,6 +17,7 @@ use crate::{
         audit::{Activity, Log, Record},
         call::{CallId, DisclosureId},
         capability::Feature,
+        debt::{RotationId, RotationState},
         device::DeviceId,
         event::Event,
         foreign::{Foreign, printable},
@@ -31,7 +32,7 @@ use crate::{
     graph::{AuditQuery, ByWhom, GraphError},
     ops::Asking,
     store::{
-        Ledger,
+        Ledger, Pen, TxError, debts, disclosures,
         reads::{self, Deletable, Told},
     },
 };
@@ -74,7 +75,7 @@ pub async fn reconcile(desk: &Desk, request: &Request, asking: &Asking) -> Resul
         Err(failure) => (Vec::new(), Some(failure)),
     };
     let deleted: Vec<KeyId> = deletions.iter().map(|(debt, _)| debt.key).collect();
-    let unrecorded = record(desk, &result, deletions).await.err().or(untold);
+    let unrecorded = record(desk, &result, &terms, deletions).await.err().or(untold);
     Ok(Answer::Checked(Box::new(Report { terms, whose, result, names, deleted, unrecorded })))
 }
 
@@ -189,24 +190,34 @@ async fn deletions(desk: &Desk, seat: &Seat, reach: Timestamp) -> Result<Vec<(De
 }
 
 /// What was not known before, in one transaction; each record of Entra's once.
-async fn record(desk: &Desk, result: &Reconciliation, deletions: Vec<(Deletable, Record)>) -> Result<(), Failure> {
-    let found: Vec<(CallId, DisclosureId, String, Timestamp)> = result
+///
+/// A pair that only stands near in time is a guess while records may still come: it is shown, and written down when no better can come.
+async fn record(
+    desk: &Desk,
+    result: &Reconciliation,
+    terms: &Terms,
+    deletions: Vec<(Deletable, Record)>,
+) -> Result<(), Failure> {
+    let found: Vec<(CallId, DisclosureId, Record)> = result
         .matched
         .iter()
         .filter(|matched| matched.disclosure.book == Book::Own)
         .flat_map(|matched| {
             let own = &matched.disclosure;
-            let fresh = matched.records.iter().filter(|record| !own.known.contains_key(&record.id));
-            fresh.map(|record| (own.call, own.id, record.id.clone(), record.at))
+            let is_settled = own.settles(terms.grace) <= terms.now;
+            let is_certain = move |record: &Record| is_settled || record.correlation == Some(own.id.0);
+            let fresh = move |record: &&Record| is_certain(record) && !own.known.contains_key(&record.id);
+            matched.records.iter().filter(fresh).map(|record| (own.call, own.id, record.clone()))
         })
         .collect();
     if found.is_empty() && deletions.is_empty() {
         return Ok(());
     }
     desk.record(move |pen| {
-        for (call, disclosure, audit, at) in found {
+        for (call, disclosure, Record { id: audit, at, failed, .. }) in found {
             if !reads::is_recorded(pen.conn(), &audit)? {
-                pen.append(Some(call), &Event::EntraRecord { disclosure, audit, at })?;
+                pen.append(Some(call), &Event::EntraRecord { disclosure, audit, at, failed })?;
+                owed_again(pen, disclosure)?;
             }
         }
         // Another desk on this ledger may have been first.
@@ -223,6 +234,19 @@ async fn record(desk: &Desk, result: &Reconciliation, deletions: Vec<(Deletable,
     .await?;
     desk.debts_changed();
     Ok(())
+}
+
+/// Where Entra's record opens a debt again that a refusal had ended, its replacement is due.
+fn owed_again(pen: &mut Pen<'_>, disclosure: DisclosureId) -> Result<(), TxError> {
+    let debt = disclosures::debt_of(pen.conn(), disclosure)?;
+    let Some(debt) = debts::get(pen.conn(), debt)?.filter(|debt| debt.is_open() && !debt.is_by_hand()) else {
+        return Ok(());
+    };
+    if debt.rotation.is_some_and(|rotation| !matches!(rotation.state, RotationState::Over { .. })) {
+        return Ok(());
+    }
+    let rotation = debts::held_for_device(pen.conn(), debt.device)?.unwrap_or_else(RotationId::new);
+    pen.append(None, &Event::RotationHeld { rotation, until: pen.at(), debts: vec![debt.id] }).map(drop)
 }
 
 /// A log that is closed or not there is an answer; anything else is a failure.

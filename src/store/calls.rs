@@ -1,7 +1,7 @@
 //! Calls, as the ledger tells them.
 
-use jiff::Timestamp;
-use rusqlite::{Connection, Row};
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, Row, params};
 
 use super::{TxError, all, first, parsed, parsed_option, projection::from_word};
 use crate::domain::{
@@ -12,6 +12,9 @@ use crate::domain::{
     technician::UserId,
     ticket::Ticket,
 };
+
+/// A caller who was refused is shown to whoever opens the device for so long.
+pub const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// One call.
 pub fn get(conn: &Connection, id: CallId) -> Result<Option<Call>, TxError> {
@@ -52,9 +55,59 @@ pub fn refusals_for(conn: &Connection, device: DeviceId, since: Timestamp) -> Re
         Ok(Refusal { at: parsed(row, "refused")?, by: by.map(Foreign::new) })
     };
     let sql = "SELECT refused, refused_by FROM calls WHERE device = ?1 AND refused IS NOT NULL ORDER BY number DESC";
+    let mut refusals = all(conn, sql, [device.to_string()], read)?;
+    let carried = "SELECT refused, refused_by FROM carried_refusals WHERE device = ?1 ORDER BY rowid DESC";
+    refusals.extend(all(conn, carried, [device.to_string()], read)?);
     // Compared as times, not as text.
-    let refusals = all(conn, sql, [device.to_string()], read)?;
     Ok(refusals.into_iter().filter(|refusal| refusal.at > since).collect())
+}
+
+/// A refusal that another ledger takes over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CarriedRefusal {
+    pub call: CallId,
+    pub device: DeviceId,
+    pub refusal: Refusal,
+}
+
+/// Every refusal of a caller in one of the tables that have them, the oldest first.
+pub(super) fn refusals_in(conn: &Connection, table: RefusalsIn) -> Result<Vec<CarriedRefusal>, TxError> {
+    let sql = match table {
+        RefusalsIn::Calls => {
+            "SELECT id AS call, device, refused, refused_by FROM calls WHERE refused IS NOT NULL ORDER BY number"
+        }
+        RefusalsIn::Carried => "SELECT call, device, refused, refused_by FROM carried_refusals ORDER BY rowid",
+    };
+    all(conn, sql, [], |row| {
+        let by: Option<String> = row.get("refused_by")?;
+        Ok(CarriedRefusal {
+            call: parsed(row, "call")?,
+            device: parsed(row, "device")?,
+            refusal: Refusal { at: parsed(row, "refused")?, by: by.map(Foreign::new) },
+        })
+    })
+}
+
+/// Where refusals stand.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RefusalsIn {
+    Calls,
+    /// Those of a ledger before this one.
+    Carried,
+}
+
+/// A caller who was refused in the ledger before this one.
+pub(super) fn carry_refusal(conn: &Connection, refused: &CarriedRefusal) -> Result<(), TxError> {
+    conn.execute(
+        "INSERT INTO carried_refusals (call, device, refused, refused_by) VALUES (?1, ?2, ?3, ?4)",
+        params![
+            refused.call.to_string(),
+            refused.device.to_string(),
+            refused.refusal.at.to_string(),
+            refused.refusal.by.as_ref().map(Foreign::raw),
+        ],
+    )?;
+    Ok(())
 }
 
 /// The number the next call gets.

@@ -5,13 +5,13 @@ use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::{
-    TxError, all, first, json, parsed, parsed_option,
+    TxError, all, disclosures, first, json, parsed, parsed_option,
     projection::{from_word, word},
 };
 use crate::domain::{
     call::CallId,
     debt::{Debt, DebtId, DebtState, KnownKey, Rotation, RotationId, RotationState, Source},
-    device::{DeviceId, ManagedDeviceId},
+    device::{DeviceId, ManagedDeviceId, NO_DEVICE},
     event::{Carried, Event, Stamp},
     foreign::Foreign,
     key::Volume,
@@ -157,13 +157,21 @@ pub(super) struct NewDebt<'a> {
     pub source: Option<Source>,
 }
 
-/// Adds a debt. One that stands already keeps its beginning and its known keys.
+/// Adds a debt. One that stands already keeps its beginning and its known keys; but where no device was known for it, this one's counts, and
+/// the keys that were known of that.
 pub(super) fn insert(conn: &Connection, at: Timestamp, stamp: &Stamp, new: &NewDebt<'_>) -> Result<(), TxError> {
     conn.execute(
         "INSERT INTO debts (id, key, volume, device, device_name, call, ticket, since, state, open, requested, known,
                             entra_time, tenant, source)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{\"state\":\"owed\"}', 1, ?9, ?10, ?11, ?12, ?13)
-         ON CONFLICT (id) DO UPDATE SET requested = max(requested, excluded.requested)",
+         ON CONFLICT (id) DO UPDATE SET
+             requested   = max(requested, excluded.requested),
+             device      = iif(device = ?14, excluded.device, device),
+             device_name = iif(device = ?14, excluded.device_name, device_name),
+             volume      = iif(device = ?14, excluded.volume, volume),
+             known       = iif(device = ?14, excluded.known, known),
+             entra_time  = iif(device = ?14, excluded.entra_time, entra_time),
+             tenant      = iif(device = ?14, excluded.tenant, tenant)",
         params![
             new.id.to_string(),
             new.key.to_string(),
@@ -178,6 +186,7 @@ pub(super) fn insert(conn: &Connection, at: Timestamp, stamp: &Stamp, new: &NewD
             new.entra_time.map(|at| at.to_string()),
             stamp.tenant.map(|tenant| tenant.to_string()),
             new.source.map(|source| word(&source)).transpose()?,
+            NO_DEVICE.to_string(),
         ],
     )?;
     Ok(())
@@ -193,7 +202,7 @@ pub(super) fn carry(conn: &Connection, stamp: &Stamp, carried: &Carried) -> Resu
         device_name: &carried.device_name,
         call: carried.of_call,
         ticket: &carried.ticket,
-        // No disclosure of this ledger stands for it, so no refusal here ends it.
+        // What is told of its disclosures may not be all, so no refusal here ends it.
         requested: true,
         known: &carried.known,
         entra_time: carried.entra_time,
@@ -210,6 +219,9 @@ pub(super) fn carry(conn: &Connection, stamp: &Stamp, carried: &Carried) -> Resu
             carried.rotation.as_ref().map(|rotation| rotation.id.to_string())
         ],
     )?;
+    for disclosure in &carried.disclosures {
+        disclosures::insert_carried(conn, carried, disclosure)?;
+    }
     let Some(rotation) = &carried.rotation else { return Ok(()) };
     // Several debts may hang on one.
     conn.execute(
@@ -230,14 +242,10 @@ pub(super) fn stands(conn: &Connection, debt: DebtId) -> Result<bool, TxError> {
     )?)
 }
 
-/// Whether something is under way, held or blocked for this debt.
-pub(super) fn has_open_rotation(conn: &Connection, debt: DebtId) -> Result<bool, TxError> {
-    Ok(conn.query_row(
-        "SELECT EXISTS (SELECT 1 FROM debts JOIN rotations ON rotations.id = debts.rotation
-                        WHERE debts.id = ?1 AND rotations.open = 1)",
-        [debt.to_string()],
-        |row| row.get(0),
-    )?)
+/// What was to pay this debt and is not over: its rotation.
+pub(super) fn open_rotation(conn: &Connection, debt: DebtId) -> Result<Option<Rotation>, TxError> {
+    let rotation = get(conn, debt)?.and_then(|debt| debt.rotation);
+    Ok(rotation.filter(|rotation| !rotation.is_over()))
 }
 
 /// A settled debt is owed again.

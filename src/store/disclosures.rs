@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{TxError, all, first, parsed, projection::from_word};
+use super::{TxError, all, first, parsed, parsed_option, projection::from_word};
 use crate::domain::{
     call::{CallId, DisclosureId, Earlier},
     debt::{DebtId, InstanceId},
     device::{DeviceId, NO_DEVICE},
-    event::{External, Intent, Stamp},
+    event::{Carried, CarriedDisclosure, External, Intent, Stamp},
     foreign::Foreign,
     key_id::KeyId,
     technician::UserId,
@@ -27,7 +27,7 @@ pub struct InFlight {
 
 /// Every intent without an outcome.
 pub fn in_flight(conn: &Connection) -> Result<Vec<InFlight>, TxError> {
-    all(conn, "SELECT * FROM disclosures WHERE state = 'intended' ORDER BY at", [], |row| {
+    all(conn, "SELECT * FROM disclosures WHERE state = 'intended' ORDER BY rowid", [], |row| {
         Ok(InFlight {
             disclosure: parsed(row, "id")?,
             call: parsed(row, "call")?,
@@ -60,7 +60,7 @@ pub fn other_use_of_ticket(
 ) -> Result<Option<(Foreign, Timestamp)>, TxError> {
     first(
         conn,
-        "SELECT device_name, at FROM disclosures WHERE ticket = ?1 AND device <> ?2 ORDER BY at DESC LIMIT 1",
+        "SELECT device_name, at FROM disclosures WHERE ticket = ?1 AND device <> ?2 ORDER BY rowid DESC LIMIT 1",
         [ticket.as_str(), &device.to_string()],
         |row| Ok((Foreign::new(row.get::<_, String>(0)?), parsed(row, "at")?)),
     )
@@ -70,7 +70,7 @@ pub fn other_use_of_ticket(
 pub fn for_device(conn: &Connection, device: DeviceId) -> Result<Vec<Earlier>, TxError> {
     all(
         conn,
-        "SELECT * FROM disclosures WHERE device = ?1 AND state <> 'refused' ORDER BY at DESC LIMIT 20",
+        "SELECT * FROM disclosures WHERE device = ?1 AND state <> 'refused' ORDER BY rowid DESC LIMIT 20",
         [device.to_string()],
         |row| {
             Ok(Earlier {
@@ -140,6 +140,48 @@ pub(super) fn insert_external(
     Ok(())
 }
 
+/// A disclosure of a debt that was carried.
+pub(super) fn insert_carried(conn: &Connection, debt: &Carried, carried: &CarriedDisclosure) -> Result<(), TxError> {
+    conn.execute(
+        "INSERT INTO disclosures
+            (id, call, debt, key, device, device_name, ticket, reason, technician, instance, at, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        params![
+            carried.disclosure.to_string(),
+            carried.of_call.to_string(),
+            debt.debt.to_string(),
+            debt.key.to_string(),
+            debt.device.to_string(),
+            debt.device_name.raw(),
+            carried.ticket.as_str(),
+            carried.reason,
+            carried.technician.map(|technician| technician.to_string()),
+            carried.instance.0.to_string(),
+            carried.at.to_string(),
+            carried.state,
+        ],
+    )?;
+    Ok(())
+}
+
+/// A disclosure with its debt, as another ledger takes it over; `None` where there is none, or it was certainly refused.
+pub(super) fn to_carry(conn: &Connection, id: &str) -> Result<Option<(DebtId, CarriedDisclosure)>, TxError> {
+    first(conn, "SELECT * FROM disclosures WHERE id = ?1 AND state <> 'refused'", [id], |row| {
+        let state: String = row.get("state")?;
+        let carried = CarriedDisclosure {
+            disclosure: parsed(row, "id")?,
+            of_call: parsed(row, "call")?,
+            ticket: from_word(row.get("ticket")?)?,
+            reason: row.get("reason")?,
+            technician: parsed_option(row, "technician")?.map(UserId),
+            instance: InstanceId(parsed(row, "instance")?),
+            at: parsed(row, "at")?,
+            state: if state == "intended" { "unknown".into() } else { state },
+        };
+        Ok((parsed(row, "debt")?, carried))
+    })
+}
+
 /// The last disclosure of a debt's key that was not certainly refused.
 pub fn last_of_debt(conn: &Connection, debt: DebtId) -> Result<Option<DisclosureId>, TxError> {
     first(
@@ -169,6 +211,20 @@ pub(super) fn set_state(conn: &Connection, id: DisclosureId, state: &str) -> Res
         return Err(TxError::Conflict("This disclosure was closed by another desk.".into()));
     }
     Ok(())
+}
+
+/// Entra logged a read of a disclosure: one that was refused here may have been handed out all the same. Its debt then.
+pub(super) fn reopened(conn: &Connection, id: DisclosureId, failed: bool) -> Result<Option<DebtId>, TxError> {
+    if failed {
+        return Ok(None);
+    }
+    // From now on it stands for its debt, whatever becomes of other requests for the same key.
+    first(
+        conn,
+        "UPDATE disclosures SET state = 'unknown' WHERE id = ?1 AND state = 'refused' RETURNING debt",
+        [id.to_string()],
+        |row| parsed(row, "debt"),
+    )
 }
 
 /// The debt a disclosure made, or joined.

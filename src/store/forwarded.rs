@@ -25,6 +25,13 @@ pub fn cursor(conn: &Connection, sink: &str) -> Result<Cursor, TxError> {
     Ok(found.unwrap_or_default())
 }
 
+/// How far each sink is.
+pub(super) fn cursors(conn: &Connection) -> Result<Vec<(String, u64)>, TxError> {
+    all(conn, "SELECT sink, seq FROM forwarded ORDER BY sink", [], |row| {
+        Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+    })
+}
+
 /// At most `most` rows after `after`, up to `last`, in order.
 pub fn parcels(conn: &Connection, after: u64, last: u64, most: usize) -> Result<Vec<Parcel>, TxError> {
     let sql = "SELECT seq, body, hash FROM ledger WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3";

@@ -153,6 +153,10 @@ impl Ledger {
         let run = |open: &mut Open| -> Result<(T, Head), StoreError> {
             open.must_stand(&self.path)?;
             let tx = begin(&mut open.conn).map_err(sql)?;
+            // A later keydesk may have changed the tables since this desk opened them; from here on nobody does.
+            if schema::version_of(&tx).map_err(sql)? > schema::LEDGER {
+                return Err(StoreError::Newer(self.path.clone()));
+            }
             let mut pen = Pen { conn: &tx, at, stamp, policy: self.policy.as_ref(), explained: false };
             let value = write(&mut pen).map_err(sql)?;
             let head = chain::head(&tx).map_err(sql)?;
@@ -220,14 +224,13 @@ impl Ledger {
     /// Throws the projections away and makes them again from the rows.
     pub fn rebuild(&self) -> Result<(), StoreError> {
         let mut open = self.hold();
-        let mut run = || -> Result<(), TxError> {
-            let tx = begin(&mut open.conn)?;
-            projection::clear(&tx)?;
-            refill(&tx)?;
-            tx.commit()?;
-            Ok(())
-        };
-        run().map_err(|e| e.at(&self.path))
+        let sql = |e: TxError| e.at(&self.path);
+        let tx = begin(&mut open.conn).map_err(sql)?;
+        if schema::version_of(&tx).map_err(sql)? > schema::LEDGER {
+            return Err(StoreError::Newer(self.path.clone()));
+        }
+        projection::clear(&tx).and_then(|()| refill(&tx)).map_err(sql)?;
+        tx.commit().map_err(|e| sql(e.into()))
     }
 
     fn hold(&self) -> MutexGuard<'_, Open> {

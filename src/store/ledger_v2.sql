@@ -31,6 +31,15 @@ CREATE TABLE calls (
 ) STRICT;
 CREATE INDEX calls_by_device ON calls (device);
 
+-- Callers who were refused in the ledger before this one, which was set aside.
+CREATE TABLE carried_refusals (
+    call       TEXT PRIMARY KEY,
+    device     TEXT NOT NULL,
+    refused    TEXT NOT NULL,
+    refused_by TEXT
+) STRICT;
+CREATE INDEX carried_refusals_by_device ON carried_refusals (device);
+
 CREATE TABLE debts (
     id          TEXT PRIMARY KEY,
     key         TEXT NOT NULL,
@@ -92,7 +101,9 @@ CREATE TABLE disclosures (
     -- intended, served, refused, unknown; external: read elsewhere
     state      TEXT NOT NULL
 ) STRICT;
-CREATE INDEX disclosures_by_device ON disclosures (device, at);
+CREATE INDEX disclosures_by_device ON disclosures (device);
+CREATE INDEX disclosures_by_technician ON disclosures (technician);
+CREATE INDEX disclosures_by_debt ON disclosures (debt);
 CREATE INDEX disclosures_by_ticket ON disclosures (ticket);
 CREATE INDEX disclosures_by_state ON disclosures (state);
 

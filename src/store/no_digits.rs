@@ -106,7 +106,7 @@ mod tests {
             Event::Refused { disclosure, status: Some(403), code: word.into(), request_id: Some(ids[0].to_string()) },
             Event::Refused { disclosure, status: Some(403), code: "no".into(), request_id: Some(word.into()) },
             Event::Compromised { disclosure, debt, words: word.into() },
-            Event::EntraRecord { disclosure, audit: word.into(), at },
+            Event::EntraRecord { disclosure, audit: word.into(), at, failed: false },
             Event::DebtWaived { debt, reason: word.into() },
             Event::DebtConfirmed { debt, new_key: Some(KeyId(ids[3])), how: word.into() },
             Event::RotationBlocked {
@@ -114,6 +114,7 @@ mod tests {
                 why: Block::SeveralManagedDevices { count: 1, candidates: vec![candidate] },
             },
             Event::Exported { format: word.into(), from: 1, to: u64::MAX, sha256: hash.into(), ticket: None },
+            Event::RefusalCarried { of_call: CallId(ids[0]), device: DeviceId(ids[1]), at, by: Some(word.into()) },
             Event::SetAside {
                 folder: word.into(),
                 sha256: hash.into(),
@@ -122,6 +123,8 @@ mod tests {
                 head_hash: hash.into(),
                 unread: vec![(1, u64::MAX)],
                 debts: 1,
+                debts_unread: 0,
+                forwarded: Vec::new(),
             },
             Event::DebtCarried(Box::new(Carried {
                 debt,
@@ -139,6 +142,7 @@ mod tests {
                 known: Vec::new(),
                 entra_time: None,
                 rotation: None,
+                disclosures: Vec::new(),
             })),
         ]
     }

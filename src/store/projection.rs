@@ -3,17 +3,17 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{TxError, debts, disclosures, seats};
+use super::{TxError, calls, debts, disclosures, seats};
 use crate::domain::{
-    call::{CallId, CallState, DisclosureId, Verification},
-    debt::RotationId,
+    call::{CallId, CallState, DisclosureId, Refusal, Verification},
+    debt::{DebtId, Rotation, RotationId, RotationState},
     device::NO_DEVICE,
     event::{Event, External, Intent, Stamp},
 };
 
 /// The tables that are folded from the rows; each is compared by its first column's order.
-pub(super) const TABLES: [&str; 7] =
-    ["calls", "debts", "rotations", "disclosures", "entra_records", "policies", "seats"];
+pub(super) const TABLES: [&str; 8] =
+    ["calls", "carried_refusals", "debts", "rotations", "disclosures", "entra_records", "policies", "seats"];
 
 /// Empties every projection.
 pub(super) fn clear(conn: &Connection) -> Result<(), TxError> {
@@ -56,15 +56,22 @@ pub(super) fn apply(
         | Event::Unknown { .. }
         | Event::Refused { .. }
         | Event::ExternalDisclosure(_) => to_disclosures(conn, at, stamp, of_call()?, event),
-        Event::EntraRecord { disclosure, audit, at } => {
+        Event::EntraRecord { disclosure, audit, at: read, failed } => {
             conn.execute(
                 "INSERT OR IGNORE INTO entra_records (audit, disclosure, at) VALUES (?1, ?2, ?3)",
-                params![audit, disclosure.to_string(), at.to_string()],
+                params![audit, disclosure.to_string(), read.to_string()],
             )?;
-            Ok(())
+            match disclosures::reopened(conn, *disclosure, *failed)? {
+                Some(debt) => debts::change(conn, debt, at, event),
+                None => Ok(()),
+            }
         }
         Event::ReplacementRequested { .. } => requested(conn, at, stamp, of_call()?, event),
         Event::DebtCarried(carried) => debts::carry(conn, stamp, carried),
+        Event::RefusalCarried { of_call, device, at, by } => {
+            let refusal = Refusal { at: *at, by: by.clone() };
+            calls::carry_refusal(conn, &calls::CarriedRefusal { call: *of_call, device: *device, refusal })
+        }
         Event::Compromised { debt, .. }
         | Event::KeyDeleted { debt, .. }
         | Event::DebtProved { debt, .. }
@@ -259,13 +266,26 @@ fn hold_for_disclosure(
     event: &Event,
 ) -> Result<(), TxError> {
     let debt = disclosures::debt_of(conn, disclosure)?;
-    // A key read twice while its replacement is under way is paid by that one.
-    if debts::has_open_rotation(conn, debt)? {
-        return Ok(());
-    }
     // Settled between the intent and this outcome: the key is out again, so it is owed again.
     debts::reopen(conn, debt)?;
-    debts::hold(conn, rotation, debt, at, event)
+    hold_again(conn, rotation, debt, at, event)
+}
+
+/// The key is out, maybe not for the first time.
+fn hold_again(
+    conn: &Connection,
+    rotation: RotationId,
+    debt: DebtId,
+    at: Timestamp,
+    event: &Event,
+) -> Result<(), TxError> {
+    match debts::open_rotation(conn, debt)? {
+        // Whatever stood in the way of its replacement, or whoever put it on hold, did not know that the key would be read again.
+        Some(Rotation { id, state: RotationState::Blocked { .. }, .. }) => debts::hold(conn, id, debt, at, event),
+        // A key read twice while its replacement is under way is paid by that one.
+        Some(_) => Ok(()),
+        None => debts::hold(conn, rotation, debt, at, event),
+    }
 }
 
 fn external_disclosure(
@@ -296,10 +316,8 @@ fn external_disclosure(
     set_call(conn, call, "reason", &external.reason_words)?;
     set_call(conn, call, "disclosed", &at.to_string())?;
     match external.rotation {
-        Some(held) if !debts::has_open_rotation(conn, external.debt)? => {
-            debts::hold(conn, held.rotation, external.debt, at, event)
-        }
-        _ => Ok(()),
+        Some(held) => hold_again(conn, held.rotation, external.debt, at, event),
+        None => Ok(()),
     }
 }
 

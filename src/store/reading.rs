@@ -39,7 +39,9 @@ impl Reading {
         let log = beside(path, "-wal");
         // Without a log, what stands in the file is all there is.
         let result = if fs::metadata(&log).is_ok_and(|found| found.len() > 0) {
-            let copy = copied(path, &log).map_err(open)?;
+            let copied = copied(path, &log, || Ok((standing(path)?, standing(&log)?))).map_err(open)?;
+            // Half of it would be of another moment than the rest.
+            let copy = copied.ok_or_else(|| StoreError::Busy(path.into()))?;
             plain(&copy.path().join(NAME)).map(|conn| Self { conn, copy: Some(copy) })
         } else {
             fs::File::open(path).map_err(open)?;
@@ -84,22 +86,46 @@ fn is_shut(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied))
 }
 
-/// Copies the file and its log into a folder that goes with the value. Where a desk writes meanwhile, again.
-fn copied(path: &Path, log: &Path) -> io::Result<TempDir> {
+/// Copies the file and its log into a folder that goes with the value. Where a desk writes meanwhile, again; `None` where it never stood still.
+fn copied<S: PartialEq>(
+    path: &Path,
+    log: &Path,
+    mut standing: impl FnMut() -> io::Result<S>,
+) -> io::Result<Option<TempDir>> {
     let folder = tempfile::tempdir()?;
     let to = folder.path().join(NAME);
     for _ in 0..TRIES {
-        let before = (standing(path)?, standing(log)?);
+        let before = standing()?;
         fs::copy(path, &to)?;
         fs::copy(log, beside(&to, "-wal"))?;
-        if before == (standing(path)?, standing(log)?) {
-            break;
+        if before == standing()? {
+            return Ok(Some(folder));
         }
     }
-    Ok(folder)
+    Ok(None)
 }
 
 fn standing(path: &Path) -> io::Result<(u64, Option<SystemTime>)> {
     let found = fs::metadata(path)?;
     Ok((found.len(), found.modified().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_two_moments_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, log) = (folder.path().join("ledger.db"), folder.path().join("ledger.db-wal"));
+        fs::write(&path, "file").unwrap();
+        fs::write(&log, "log").unwrap();
+        let changing = |times: usize| {
+            let mut looks = 0..;
+            move || Ok(looks.next().map(|look: usize| look.min(times)))
+        };
+        assert!(copied(&path, &log, changing(100)).unwrap().is_none());
+        let copy = copied(&path, &log, changing(2)).unwrap().unwrap();
+        assert_eq!(fs::read(copy.path().join("ledger.db-wal")).unwrap(), b"log");
+    }
 }

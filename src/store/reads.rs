@@ -69,9 +69,11 @@ impl Told {
                 });
             }
             Event::Served { disclosure, .. } => self.of(places, disclosure, |one| one.came = Came::Served),
-            Event::Refused { disclosure, .. } => self.of(places, disclosure, |one| one.came = Came::Refused),
+            Event::Refused { disclosure, status, .. } => {
+                self.of(places, disclosure, |one| one.came = Came::Refused { status });
+            }
             Event::Unknown { disclosure, .. } => self.of(places, disclosure, |one| one.came = Came::Unknown),
-            Event::EntraRecord { disclosure, audit, at } => {
+            Event::EntraRecord { disclosure, audit, at, .. } => {
                 self.of(places, disclosure, |one| one.known.extend([(audit, at)]));
             }
             _ => {}

@@ -1,11 +1,19 @@
 //! The tables, version by version. A landed version is never edited: a change is a new step.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::{LazyLock, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
 use rusqlite_migration::{HookError, M, MigrationDefinitionError, Migrations};
 
-use super::{StoreError, TxError, ledger};
+use super::{
+    StoreError, TxError, ledger,
+    standing::{Identity, identity},
+};
 
 /// How long a database waits for another desk's write.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
@@ -14,7 +22,11 @@ fn ledger_steps() -> Migrations<'static> {
     Migrations::new(vec![
         M::up(include_str!("ledger_v1.sql")),
         M::up_with_hook(include_str!("ledger_v2.sql"), |tx| {
-            ledger::refill(tx).map_err(|e| HookError::Hook(e.to_string()))
+            ledger::refill(tx).map_err(|error| match error {
+                // A full disk or another desk's lock keeps its kind; what is left is a row that cannot be read, or fits nowhere.
+                TxError::Sql(error) => HookError::RusqliteError(error),
+                other => HookError::Hook(other.to_string()),
+            })
         }),
     ])
 }
@@ -22,6 +34,9 @@ fn ledger_steps() -> Migrations<'static> {
 fn index_steps() -> Migrations<'static> {
     Migrations::new(vec![M::up(include_str!("index_v1.sql")), M::up(include_str!("index_v2.sql"))])
 }
+
+/// How many steps today's ledger has taken.
+pub(super) const LEDGER: u32 = 2;
 
 /// Today's tables of the ledger, empty, in memory.
 pub(super) fn in_memory() -> Result<Connection, TxError> {
@@ -45,29 +60,54 @@ pub(super) enum Care {
 }
 
 /// Opens `path`, sets its pragmas and brings its tables up to date.
-pub(super) fn open(path: &std::path::Path, care: Care) -> Result<Connection, StoreError> {
+pub(super) fn open(path: &Path, care: Care) -> Result<Connection, StoreError> {
     super::private::make(path);
     let mut conn = Connection::open(path).map_err(|e| TxError::Sql(e).at(path))?;
     set_up(&mut conn, care).map_err(|e| TxError::Sql(e).at(path))?;
     let steps = if care == Care::Durable { ledger_steps() } else { index_steps() };
+    if care == Care::Durable {
+        // A newer one is not ours to judge. A damaged one is not to be changed, so this comes before its tables are.
+        if version_of(&conn).map_err(|error| error.at(path))? > LEDGER {
+            return Err(StoreError::Newer(path.into()));
+        }
+        must_be_sound(&conn, path)?;
+    }
     migrate(&steps, &mut conn).map_err(|e| match e {
         rusqlite_migration::Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
             StoreError::Newer(path.into())
         }
         rusqlite_migration::Error::RusqliteError { err, .. } => TxError::Sql(err).at(path),
+        rusqlite_migration::Error::Hook(detail) => StoreError::Damaged { path: path.into(), detail },
         other => StoreError::Open { path: path.into(), detail: other.to_string() },
     })?;
-    if care == Care::Durable {
-        sound(&conn).and_then(|sound| sound.map_err(TxError::Row)).map_err(|error| match error {
-            TxError::Row(detail) => StoreError::Damaged { path: path.into(), detail },
-            other => other.at(path),
-        })?;
-    }
     Ok(conn)
 }
 
+/// What stands for the state of a file: which one it is, how long, and when it was changed.
+type State = (PathBuf, Option<Identity>, u64, Option<SystemTime>);
+
+/// The files whose pages this process has looked at: they are read once in each state, not each time a desk is opened on them.
+static LOOKED_AT: LazyLock<Mutex<HashSet<State>>> = LazyLock::new(Mutex::default);
+
+fn state_of(path: &Path) -> Option<State> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((path.into(), identity(path), found.len(), found.modified().ok()))
+}
+
+fn must_be_sound(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    let looked_at = || LOOKED_AT.lock().unwrap_or_else(PoisonError::into_inner);
+    // Before the look: a file that is changed meanwhile is looked at again.
+    let state = state_of(path);
+    if state.as_ref().is_some_and(|state| looked_at().contains(state)) {
+        return Ok(());
+    }
+    sound(conn).map_err(|error| error.at(path))?.map_err(|detail| StoreError::Damaged { path: path.into(), detail })?;
+    looked_at().extend(state);
+    Ok(())
+}
+
 /// Whether every page of the file hangs together; else what does not. A page that no write comes by is damaged all the same.
-pub(super) fn sound(conn: &Connection) -> Result<Result<(), String>, TxError> {
+fn sound(conn: &Connection) -> Result<Result<(), String>, TxError> {
     let said: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok(if said == "ok" { Ok(()) } else { Err(said) })
 }

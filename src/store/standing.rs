@@ -21,10 +21,10 @@ use super::{
 
 /// What stands for a file whatever its name is.
 #[cfg(unix)]
-type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 /// Windows deletes no open file.
 #[cfg(not(unix))]
-type Identity = ();
+pub(super) type Identity = ();
 
 /// The files as they were opened.
 #[derive(Debug)]
@@ -51,14 +51,14 @@ fn identities(path: &Path) -> [Option<Identity>; 2] {
 }
 
 #[cfg(unix)]
-fn identity(path: &Path) -> Option<Identity> {
+pub(super) fn identity(path: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt as _;
     let found = fs::metadata(path).ok()?;
     Some((found.dev(), found.ino()))
 }
 
 #[cfg(not(unix))]
-fn identity(_: &Path) -> Option<Identity> {
+pub(super) fn identity(_: &Path) -> Option<Identity> {
     None
 }
 

@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::{index::List, *};
 use crate::domain::{
     call::{CallId, CallState, DisclosureId, Verification},
-    debt::{DebtId, DebtState, InstanceId, KnownKey, RotationId, RotationState, Target},
-    device::{DeviceId, DeviceSummary, Join, ManagedDeviceId},
-    event::{Event, Intent, Stamp},
+    debt::{Block, DebtId, DebtState, InstanceId, KnownKey, RotationId, RotationState, Source, Target},
+    device::{DeviceId, DeviceSummary, Join, ManagedDeviceId, NO_DEVICE},
+    event::{Event, External, Intent, Stamp},
     key::{Key, Volume},
     key_id::{KeyId, KeyPrefix},
     policy::Proof,
@@ -215,6 +215,61 @@ fn a_key_handed_out_after_its_debt_was_settled_is_owed_again() {
 }
 
 #[test]
+fn a_key_read_again_while_its_replacement_is_blocked_or_on_hold_is_held_again() {
+    let mut desk = Desk::new();
+    let (call, debt, rotation) = (desk.open_call(), DebtId::new(), RotationId::new());
+    let first = desk.intend(call, debt);
+    desk.serve(call, first, rotation);
+    for why in [Block::OnHold, Block::NotPermitted] {
+        desk.append(None, &Event::RotationBlocked { rotation, why }).unwrap();
+        let again = desk.intend(call, debt);
+        desk.serve(call, again, RotationId::new());
+        let paying = desk.debt(debt).rotation.unwrap();
+        let due = desk.now + SignedDuration::from_mins(29);
+        assert_eq!((paying.id, paying.state), (rotation, RotationState::Held { until: due }));
+    }
+    desk.append(None, &Event::RotationSending { rotation, earlier: None }).unwrap();
+    let again = desk.intend(call, debt);
+    desk.serve(call, again, RotationId::new());
+    assert!(matches!(desk.debt(debt).rotation.unwrap().state, RotationState::Sending { .. }), "it is under way");
+}
+
+#[test]
+fn a_debt_of_a_key_read_elsewhere_learns_its_device_from_entra() {
+    let mut desk = Desk::new();
+    let (call, debt) = (desk.open_call(), DebtId::new());
+    let external = External {
+        disclosure: DisclosureId::new(),
+        debt,
+        key: KeyId(guid(0x4F2B)),
+        volume: Volume::Unknown,
+        source: Source::Paper,
+        device: None,
+        device_name: "a laptop".into(),
+        ticket: serde_json::from_str("\"INC0048213\"").unwrap(),
+        reason: "other".into(),
+        reason_words: "Other".into(),
+        verification: Verification { method: "seen".into(), words: "seen".into(), claims: vec![], at: desk.now },
+        known: vec![],
+        entra_time: None,
+        rotation: None,
+    };
+    desk.append(Some(call), &Event::ExternalDisclosure(Box::new(external))).unwrap();
+    assert_eq!(desk.debt(debt).device, NO_DEVICE);
+    let began = desk.debt(debt).since;
+    let disclosure = desk.intend(call, debt);
+    let owed = desk.debt(debt);
+    assert_eq!((owed.device, owed.volume, owed.since), (DeviceId(guid(7)), Volume::OperatingSystem, began));
+    assert!(owed.known.len() == 1 && owed.entra_time.is_some(), "{owed:?}");
+    desk.serve(call, disclosure, RotationId::new());
+    assert!(!desk.debt(debt).is_by_hand());
+    // What was known first is kept from then on.
+    let before = desk.debt(debt).entra_time;
+    desk.intend(call, debt);
+    assert_eq!(desk.debt(debt).entra_time, before);
+}
+
+#[test]
 fn rotations_of_another_tenant_are_left_alone() {
     let mut desk = Desk::new();
     desk.whole_call();
@@ -305,6 +360,18 @@ fn a_ledger_of_a_newer_version_is_not_touched() {
     drop(Ledger::open(&path).unwrap());
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(Ledger::open(&path), Err(StoreError::Newer(_))));
+}
+
+#[test]
+fn an_open_desk_writes_nothing_once_a_newer_version_has_changed_the_tables() {
+    let mut desk = Desk::new();
+    desk.open_call();
+    let version = desk.ledger.read(schema::version_of).unwrap();
+    assert_eq!(version, schema::LEDGER);
+    rusqlite::Connection::open(&desk.path).unwrap().pragma_update(None, "user_version", version + 1).unwrap();
+    assert!(matches!(desk.append(None, &Event::SignedOut), Err(StoreError::Newer(_))));
+    assert!(matches!(desk.ledger.rebuild(), Err(StoreError::Newer(_))));
+    assert_eq!(desk.ledger.head().unwrap().seq, 1);
 }
 
 #[test]

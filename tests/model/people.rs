@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use keydesk::{
     domain::{
         call::{CallId, DisclosureId, Verification},
-        debt::{DebtId, KnownKey, RotationId, Urgency},
+        debt::{DebtId, KnownKey, RotationId, RotationState, Urgency},
         device::DeviceId,
         event::{Event, Intent},
         key::Key,
@@ -105,7 +105,12 @@ impl World {
                     expected.stands = Stands::Cancelled;
                 }
             }
-            (Ok(true), _) => self.totals.disclosed += 1,
+            (Ok(true), _) => {
+                self.totals.disclosed += 1;
+                // Whatever held its replacement up before, it is due again.
+                let rotation = self.read(|conn| debts::get(conn, debt)).unwrap().rotation.unwrap();
+                assert!(!matches!(rotation.state, RotationState::Blocked { .. }), "{rotation:#?}");
+            }
             // It died, or cannot write: the next start closes it as unknown.
             _ => {
                 self.mend();

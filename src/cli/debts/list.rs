@@ -56,7 +56,7 @@ fn each(desk: &Desk, debts: &[Debt], now: Timestamp) -> Result<(), Failure> {
         let (ago, urgent) = (age::ago(debt.since, now), if debt.is_urgent() { "urgent, " } else { "" });
         let (key, device, ticket, word) = (debt.key.short(), &debt.device_name, &debt.ticket, debt.word());
         out::line(&format!("{key}  {device}  {ticket}  {ago}  {urgent}{word}"))?;
-        out::hanging(&format!("          {}", debt.sentence(now, &desk.zone)), "          ")?;
+        out::hanging(&format!("          {}", super::sentence(debt, now, &desk.zone)), "          ")?;
     }
     Ok(())
 }

@@ -4,14 +4,14 @@ mod list;
 mod settle;
 mod show;
 mod watch;
-mod which;
+pub(super) mod which;
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
 use crate::{
     config::Settings,
-    domain::{debt::Debt, work::Failure},
+    domain::{debt::Debt, key_id::KeyId, work::Failure},
 };
 
 #[derive(Debug, clap::Args)]
@@ -95,7 +95,57 @@ impl DebtFacts {
             open: debt.is_open(),
             urgent: debt.is_urgent(),
             state: debt.word(),
-            sentence: debt.sentence(now, zone),
+            sentence: sentence(debt, now, zone),
+        }
+    }
+}
+
+/// What a debt waits for: where the console's sentence names a key to press, the command that does the same.
+pub(super) fn sentence(debt: &Debt, now: Timestamp, zone: &TimeZone) -> String {
+    for_a_shell(&debt.sentence(now, zone), debt.key)
+}
+
+fn for_a_shell(sentence: &str, key: KeyId) -> String {
+    let retry = format!("`keydesk debts retry {}`", key.short());
+    [("t try again", ""), ("t tries again", " tries again"), ("t sends it", " sends it"), ("t looks for", " looks for")]
+        .iter()
+        .fold(sentence.to_owned(), |text, (pressed, does)| {
+            // A word of its own: not the end of another.
+            match text.strip_prefix(pressed) {
+                Some(rest) => format!("{retry}{does}{rest}"),
+                None => text.replace(&format!(" {pressed}"), &format!(" {retry}{does}")),
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::debt::Block;
+
+    #[test]
+    fn no_sentence_tells_a_shell_to_press_a_key() {
+        let now = Timestamp::UNIX_EPOCH;
+        let key = KeyId(uuid::Uuid::from_u128(0x4F2B_91C0 << 96));
+        let hresults =
+            [0x8031_00DA, 0x8031_00E1, 0x8031_0008, 0x8031_0000, 0x8031_002D, 0x8031_004A, 0x8007_0490, 0x1, 0];
+        let reported = hresults.map(|code: u32| Block::Reported { hresult: code.cast_signed(), times: 1 });
+        let others = [
+            Block::NotJoined,
+            Block::DeviceDeleted,
+            Block::NotPermitted,
+            Block::OnHold,
+            Block::TargetGone,
+            Block::Cancelled,
+            Block::NothingCame,
+            Block::SeveralManagedDevices { count: 2, candidates: Vec::new() },
+        ];
+        for block in reported.into_iter().chain(others) {
+            let console = block.sentence(now);
+            let said = for_a_shell(&console, key);
+            let presses = |text: &str| text.split([' ', ':', ';']).any(|word| word == "t");
+            assert!(!presses(&said), "{said}");
+            assert_eq!(presses(&console), said.contains("`keydesk debts retry 4F2B91C0`"), "{said}");
         }
     }
 }

@@ -165,7 +165,7 @@ impl Of {
         if self.json {
             return out::json(&DebtFacts::of(&debt, now, &desk.zone));
         }
-        let (key, word, sentence) = (debt.key.short(), debt.word(), debt.sentence(now, &desk.zone));
+        let (key, word, sentence) = (debt.key.short(), debt.word(), super::sentence(&debt, now, &desk.zone));
         out::hanging(&format!("{key}  {}: {word}. {sentence}", debt.device_name), "          ")
     }
 }

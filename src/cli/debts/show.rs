@@ -47,7 +47,7 @@ impl Show {
                 at: step.at.to_string(),
                 seq: step.seq,
                 state: step.word,
-                sentence: step.sentence,
+                sentence: super::for_a_shell(&step.sentence, debt.key),
                 technician: step.who.map(|who| who.raw().to_owned()),
             });
             return out::json(&Facts { debt: DebtFacts::of(&debt, now, &desk.zone), steps: steps.collect() });
@@ -60,14 +60,19 @@ impl Show {
                 debt.ticket,
                 debt.since.to_zoned(desk.zone.clone()).strftime("%Y-%m-%d %H:%M"),
                 debt.word(),
-                debt.sentence(now, &desk.zone)
+                super::sentence(&debt, now, &desk.zone)
             ),
             "  ",
         )?;
         for step in steps {
             let at = step.at.to_zoned(desk.zone.clone()).strftime("%Y-%m-%d %H:%M:%S");
             let who = step.who.map_or_else(String::new, |who| format!(" ({who})"));
-            let line = format!("{at}  {:<10}  {}{who}  [row {}]", step.word, step.sentence, step.seq);
+            let line = format!(
+                "{at}  {:<10}  {}{who}  [row {}]",
+                step.word,
+                super::for_a_shell(&step.sentence, debt.key),
+                step.seq
+            );
             out::hanging(&line, "                                 ")?;
         }
         Ok(())

@@ -2,13 +2,12 @@
 
 use std::{io::Write as _, time::Duration};
 
-use jiff::SignedDuration;
 use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{out, seat},
+    cli::{length::length, out, seat},
     config::Settings,
     desk::Desk,
     domain::{
@@ -36,17 +35,11 @@ pub(super) struct Watch {
     #[arg(long, conflicts_with = "for_")]
     once: bool,
     /// End after so long, such as 10m, or once nothing goes on by itself
-    #[arg(long = "for", value_name = "DURATION", value_parser = span)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = length)]
     for_: Option<Duration>,
     /// One JSON document a line
     #[arg(long)]
     json: bool,
-}
-
-fn span(text: &str) -> Result<Duration, String> {
-    let span: Result<SignedDuration, _> = text.trim().parse();
-    let span = span.ok().and_then(|span| Duration::try_from(span).ok()).filter(|span| !span.is_zero());
-    span.ok_or_else(|| "a time such as 90s, 10m or 8h".into())
 }
 
 /// A change of a debt, for a script.
@@ -232,7 +225,7 @@ impl Watch {
 
     fn change(&self, desk: &Desk, before: Option<&'static str>, debt: &Debt) -> Result<(), Failure> {
         let now = desk.clock.now();
-        let sentence = debt.sentence(now, &desk.zone);
+        let sentence = super::sentence(debt, now, &desk.zone);
         if self.json {
             return line(&ChangeFacts {
                 at: now.to_string(),
@@ -295,20 +288,5 @@ async fn pause(span: Duration, stop: &CancellationToken) {
     tokio::select! {
         () = tokio::time::sleep(span) => {}
         () = stop.cancelled() => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_written_with_its_unit() {
-        assert_eq!(span("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(span("10m"), Ok(Duration::from_mins(10)));
-        assert_eq!(span(" 1h 30m "), Ok(Duration::from_mins(90)));
-        for text in ["", "10", "0s", "-5m", "soon"] {
-            assert!(span(text).is_err(), "{text}");
-        }
     }
 }

@@ -4,29 +4,26 @@ use crate::{
     desk::Desk,
     domain::{
         debt::Debt,
-        key_id::KeyId,
+        key_id::{self, KeyId, SPOKEN_LENGTH},
         work::{Failure, Kind},
     },
     ops,
 };
 
-/// What a caller reads aloud, and what the list shows.
-const LEAST: usize = 8;
-const WHOLE: usize = 32;
-
-/// A key ID, or how it begins.
+/// A key ID, or at least as much of it as a caller reads aloud and the list shows.
 #[derive(Clone, Debug)]
-pub(super) struct KeyPrefix(String);
+pub(in crate::cli) struct KeyPrefix(pub(in crate::cli) key_id::KeyPrefix);
 
 impl std::str::FromStr for KeyPrefix {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let digits: String = text.chars().filter(|c| !matches!(c, '-' | '{' | '}' | ' ')).collect();
-        if (LEAST..=WHOLE).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_hexdigit()) {
-            return Ok(Self(digits.to_ascii_lowercase()));
-        }
-        Err(format!("a key ID, or its first {LEAST} characters or more"))
+        // Nothing but the ID: an argument is no place for a whole recovery screen.
+        let is_bare = text.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, '-' | '{' | '}' | ' '));
+        let typed = text.chars().filter(char::is_ascii_hexdigit).count();
+        let is_whole = |prefix: &key_id::KeyPrefix| is_bare && prefix.heard() == typed && prefix.missing() == 0;
+        let read = key_id::KeyPrefix::read(text).filter(is_whole);
+        read.map(Self).ok_or_else(|| format!("a key ID, or its first {SPOKEN_LENGTH} characters or more"))
     }
 }
 
@@ -56,8 +53,7 @@ fn one(prefix: &KeyPrefix, mut debts: Vec<Debt>) -> Result<Debt, Failure> {
 impl KeyPrefix {
     /// Where each key that begins so stands first: of two debts of one key the first is meant.
     fn among(&self, keys: &[KeyId]) -> Vec<usize> {
-        let fits = |key: &KeyId| key.0.simple().to_string().starts_with(&self.0);
-        (0..keys.len()).filter(|&at| fits(&keys[at]) && !keys[..at].contains(&keys[at])).collect()
+        (0..keys.len()).filter(|&at| self.0.begins(keys[at]) && !keys[..at].contains(&keys[at])).collect()
     }
 }
 

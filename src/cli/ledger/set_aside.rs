@@ -8,6 +8,8 @@ use crate::{
     desk::{Clock, Desk, SetAside, unblocked},
     domain::{
         age,
+        event::Forwarded,
+        foreign::printable,
         work::{Failure, Kind},
     },
 };
@@ -38,7 +40,23 @@ impl Aside {
                 if done.rows == 0 {
                     out::line("Its debts could not be read: what was owed, only a copy or Entra's own log can tell.")?;
                 }
-                out::line(&format!("{} carried on; `keydesk debts` lists them.", age::count(done.debts, "open debt")))
+                if done.debts_unread > 0 {
+                    let debts = age::count(done.debts_unread, "debt");
+                    out::line(&format!(
+                        "At least {debts} more could not be read, and may be open: look in the kept file."
+                    ))?;
+                }
+                for Forwarded { sink, never, .. } in &done.forwarded {
+                    let Some((first, last)) = never else { continue };
+                    let sink = printable(sink);
+                    out::line(&format!(
+                        "Rows {first} to {last} were never forwarded to {sink}: they stand in the kept file only."
+                    ))?;
+                }
+                out::line(&match done.debts {
+                    0 => "No open debt was found in it to carry on.".to_owned(),
+                    n => format!("{} carried on; `keydesk debts` lists what is owed.", age::count(n, "open debt")),
+                })
             }
             SetAside::Finished => out::line("It was set aside before, and that was cut short. Now it is done."),
             SetAside::Healthy => Err(Failure::new(Kind::Refused, "The ledger is whole: nothing is set aside.")

@@ -103,6 +103,10 @@ impl Debt {
                 self.state = DebtState::Proved { grade, new_key: *new_key, at };
             }
             Event::DebtWaived { reason, .. } => self.state = DebtState::Waived { reason: reason.clone(), at },
+            // Refused, said the answer; read, says Entra: the key is out after all.
+            Event::EntraRecord { failed: false, .. } if matches!(self.state, DebtState::Cancelled { .. }) => {
+                self.state = DebtState::Owed;
+            }
             Event::KeyDeleted { at, .. } => {
                 self.key_deleted.get_or_insert(*at);
                 if let DebtState::Proved { grade: grade @ Proof::NewKeySeen, .. } = &mut self.state {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{DebtStanding, DebtStory, DeviceFacts, row::Row, words};
+use super::{DebtStanding, DebtStory, DeviceFacts, fold::Fold, row::Row, words};
 use crate::domain::{
     call::DisclosureId,
-    debt::{DebtId, RotationId},
+    debt::{Debt, DebtId, DebtState, RotationId},
+    policy::Proof,
 };
 
 /// The debt's rows, told, and how it stands.
@@ -25,73 +26,71 @@ pub(super) fn story(debt: DebtId, rows: &[Row<'_>]) -> DebtStory {
         said: String::new(),
         timeline: own.iter().map(|row| row.told()).collect(),
     };
-    let mut open_reads = BTreeSet::new();
-    let mut requested = false;
+    let mut fold = Fold::new(debt);
     for row in own.iter().copied() {
         if story.key.is_none() {
-            story.key = row.key();
-            story.since = row.when("since").or_else(|| row.at());
-            story.compromised = row.what("compromised").is_string();
-            story.device = row.text("device").map(|id| DeviceFacts {
-                id,
-                name: row.text("device_name").unwrap_or_default(),
-                why: None,
-            });
+            begin(&mut story, row);
         }
-        apply(&mut story, row, &mut open_reads, &mut requested);
+        let known = fold.debt();
+        let read = row.at().zip(row.read()).is_some_and(|(at, event)| fold.take(at.utc, row.call(), &event));
+        match fold.debt().filter(|_| read) {
+            Some(now) => follow(&mut story, row, known.as_ref(), &now),
+            None => guess(&mut story, row),
+        }
     }
+    story.grade_words = story.grade.as_deref().map(grade_words);
     story.said = said(&story);
     story
 }
 
-fn apply(story: &mut DebtStory, row: &Row<'_>, reads: &mut BTreeSet<DisclosureId>, requested: &mut bool) {
+fn begin(story: &mut DebtStory, row: &Row<'_>) {
+    story.key = row.key();
+    story.since = row.when("since").or_else(|| row.at());
+    story.device =
+        row.text("device").map(|id| DeviceFacts { id, name: row.text("device_name").unwrap_or_default(), why: None });
+}
+
+/// What a row that can be read has made of the debt.
+fn follow(story: &mut DebtStory, row: &Row<'_>, before: Option<&Debt>, now: &Debt) {
+    story.since = Some(row.moment(now.since));
+    story.compromised |= now.compromised.is_some();
+    // What a row that cannot be read has changed stays so until a readable one changes it.
+    if before.is_some_and(|before| before.state == now.state) {
+        return;
+    }
+    let grade_word = |grade: &Proof| serde_json::to_value(grade).ok()?.as_str().map(str::to_owned);
+    let (standing, grade, new_key) = match &now.state {
+        DebtState::Owed => (DebtStanding::Owed, None, None),
+        DebtState::Proved { grade, new_key, .. } => (DebtStanding::Proved, grade_word(grade), *new_key),
+        DebtState::Waived { .. } => (DebtStanding::Waived, None, None),
+        DebtState::Cancelled { .. } => (DebtStanding::Cancelled, None, None),
+    };
+    (story.state, story.grade, story.new_key) = (standing, grade, new_key.map(|key| key.to_string()));
+    story.ended = now.ended().map(|at| row.moment(at));
+}
+
+/// What the name of a row says that this version cannot read: one of a newer version, or one that stands on such a row.
+fn guess(story: &mut DebtStory, row: &Row<'_>) {
     match row.event() {
-        "intended" => reads.extend(row.disclosure()),
-        // Owed whatever becomes of a request to Entra.
-        "replacement-requested" | "external-disclosure" | "debt-carried" => *requested = true,
-        "refused" => {
-            if let Some(disclosure) = row.disclosure() {
-                reads.remove(&disclosure);
-            }
-            // Another read of the same key leaves it owed.
-            if reads.is_empty() && !*requested && story.state == DebtStanding::Owed {
-                end(story, row, DebtStanding::Cancelled);
-            }
-        }
         // The key is out, again or after all.
-        "served" | "unknown" if story.state != DebtStanding::Owed => {
+        "served" | "unknown" => {
             (story.state, story.ended, story.grade, story.new_key) = (DebtStanding::Owed, None, None, None);
         }
-        "debt-proved" => {
+        "debt-proved" | "debt-confirmed" => {
             story.grade = row.text("grade");
             story.new_key = words::key_id(row.what("new_key"));
             end(story, row, DebtStanding::Proved);
         }
-        "debt-confirmed" => {
-            story.new_key = words::key_id(row.what("new_key"));
-            let compared = story.new_key.is_some() && story.new_key == doubted(story, row.seq());
-            story.grade = Some(if compared { "probable" } else { "by-hand" }.to_owned());
-            end(story, row, DebtStanding::Proved);
-        }
-        "key-deleted" if story.grade.as_deref() == Some("new-key-seen") => story.grade = Some("confirmed".into()),
         "debt-waived" => end(story, row, DebtStanding::Waived),
+        "debt-carried" => story.compromised |= row.what("compromised").is_string(),
         "compromised" => {
             story.compromised = true;
-            // Who waived it did not know.
             if story.state == DebtStanding::Waived {
                 (story.state, story.ended) = (DebtStanding::Owed, None);
             }
         }
         _ => {}
     }
-    story.grade_words = story.grade.as_deref().map(grade_words);
-}
-
-/// The new key a person was asked to compare before this row, if its replacement stood still for that.
-fn doubted(story: &DebtStory, seq: u64) -> Option<String> {
-    let is_step = |event: &str| event.starts_with("rotation-") && event != "rotation-targeted";
-    let last = story.timeline.iter().rev().find(|happened| happened.seq < seq && is_step(&happened.event))?;
-    words::key_id(&last.fields["why"]["key"])
 }
 
 fn end(story: &mut DebtStory, row: &Row<'_>, state: DebtStanding) {

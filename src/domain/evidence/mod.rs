@@ -5,6 +5,7 @@
 
 mod calls;
 mod debts;
+mod fold;
 mod row;
 mod select;
 mod story;

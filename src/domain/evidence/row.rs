@@ -1,6 +1,7 @@
 //! A stored row, opened: what every story is told from. Whatever looks like digits of a key is gone from it.
 
 use jiff::{Timestamp, tz::TimeZone};
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::{
@@ -12,6 +13,7 @@ use crate::domain::{
     call::{CallId, DisclosureId},
     debt::{DebtId, RotationId},
     digest::sha256,
+    event::Event,
     key::Volume,
     recovery_password::{blocks_in, withheld},
 };
@@ -103,6 +105,16 @@ impl<'a> Row<'a> {
     fn time(&self, value: &Value) -> Option<When> {
         let at: Timestamp = value.as_str()?.parse().ok()?;
         Some(When::new(at, self.zone))
+    }
+
+    /// This time, on both clocks.
+    pub fn moment(&self, at: Timestamp) -> When {
+        When::new(at, self.zone)
+    }
+
+    /// The event, where this version reads it.
+    pub fn read(&self) -> Option<Event> {
+        Event::deserialize(self.what_whole()).ok()
     }
 
     pub fn key(&self) -> Option<KeyFacts> {

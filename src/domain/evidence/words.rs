@@ -46,7 +46,8 @@ pub(super) fn said(row: &Row<'_>) -> String {
             format!("The digits were read to the wrong person{said}. The replacement is urgent.")
         }
         "entra-record" => format!(
-            "Entra's own audit has this read: record {}{}.",
+            "Entra's own audit has this read{}: record {}{}.",
+            if row.what("failed").as_bool() == Some(true) { ", as failed" } else { "" },
             text("audit"),
             row.when("at").map(|at| format!(", {}", at.words)).unwrap_or_default()
         ),

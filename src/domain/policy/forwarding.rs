@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
+use crate::domain::digest::fingerprint;
+
 /// What RFC 5425 and RFC 5426 listen on.
 const TLS_PORT: u16 = 6514;
 const UDP_PORT: u16 = 514;
@@ -43,6 +45,12 @@ impl Forwarding {
         }
         Ok(())
     }
+}
+
+/// A collector's address as others may see it. Many a webhook's path is the secret that lets one write there, so: where it is, and a
+/// fingerprint that tells two of one host apart.
+pub fn outwardly(webhook: &Url) -> String {
+    format!("{} ({})", webhook.origin().ascii_serialization(), fingerprint(webhook.as_str()))
 }
 
 /// When a row has to have arrived.

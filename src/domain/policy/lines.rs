@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use toml::Value;
 
 use super::{
-    Forwarding, Pins, Policy,
+    Forwarding, Pins, Policy, forwarding,
     rules::{Among, AtLeast, AtMost, Demand, Example, Fixed, Pattern, Pause, Pinned, Prefix, Rule},
 };
 use crate::domain::{digest::fingerprint, ticket::TicketRule};
@@ -107,6 +107,12 @@ impl Line {
         (self.show)(policy)
     }
 
+    /// `value` as others may see it.
+    pub fn tell(&self, value: &Value) -> Value {
+        let webhook = value.as_str().filter(|_| self.name == "forward.webhook").and_then(|text| text.parse().ok());
+        webhook.map_or_else(|| value.clone(), |url| Value::String(forwarding::outwardly(&url)))
+    }
+
     /// `value` as [`Line::show`] would write it: comparable, however it was written.
     pub fn canonical(&self, value: &Value) -> Result<Value, LineError> {
         let mut policy = Policy::blank();
@@ -138,9 +144,9 @@ impl Policy {
         fingerprint(lines.concat())
     }
 
-    /// Every line as a file would write it: what the fingerprint stands for.
+    /// Every line as a file would write it, but for the webhook's path: what the fingerprint stands for.
     pub fn lines(&self) -> BTreeMap<String, String> {
-        LINES.iter().map(|line| (line.name.to_owned(), line.show(self).to_string())).collect()
+        LINES.iter().map(|line| (line.name.to_owned(), line.tell(&line.show(self)).to_string())).collect()
     }
 
     /// Nothing is allowed yet; every line is set before a policy leaves this file.

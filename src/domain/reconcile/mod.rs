@@ -40,8 +40,10 @@ pub const MARGIN: Duration = Duration::from_mins(30);
 pub const WARNS: Duration = Duration::from_hours(3 * 24);
 /// Entra's records come after minutes; nobody publishes how many.
 pub const GRACE: Duration = Duration::from_hours(1);
-/// How long Entra keeps its log with a premium licence (P1 or P2); seven days with none.
+/// How long Entra keeps its log with a premium licence (P1 or P2).
 pub const RETENTION: Duration = Duration::from_hours(30 * 24);
+/// How long it does with none.
+const WITHOUT_LICENCE: Duration = Duration::from_hours(7 * 24);
 
 /// Which ledger tells of a disclosure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,8 +59,11 @@ pub enum Came {
     /// No outcome is written yet.
     Asked,
     Served,
-    /// Entra certainly handed nothing out.
-    Refused,
+    /// Entra certainly handed nothing out, by the answer that came.
+    Refused {
+        /// `None`: no answer was waited for, mostly because no request left. What Entra logs around then is another read.
+        status: Option<u16>,
+    },
     /// Nobody can say.
     Unknown,
 }
@@ -84,6 +89,20 @@ pub struct Disclosure {
 }
 
 impl Disclosure {
+    pub fn was_refused(&self) -> bool {
+        matches!(self.came, Came::Refused { .. })
+    }
+
+    /// Refused before Entra could answer.
+    fn went_unanswered(&self) -> bool {
+        self.came == Came::Refused { status: None }
+    }
+
+    /// Every record that could be of it has come by then; before, what stands nearest in time is a guess.
+    pub fn settles(&self, grace: Duration) -> Timestamp {
+        later(self.at, grace)
+    }
+
     /// When Entra should say that it was.
     pub fn expected(&self) -> Timestamp {
         self.entra_time.unwrap_or(self.at)
@@ -149,6 +168,11 @@ pub struct Matched {
 }
 
 impl Matched {
+    /// Refused, says the ledger; read, says Entra.
+    pub fn is_contradicted(&self) -> bool {
+        self.disclosure.was_refused() && self.records.iter().any(|record| !record.failed)
+    }
+
     /// When Entra says it was.
     pub fn at(&self) -> Timestamp {
         let known = self.disclosure.known.values().next().copied();
@@ -180,6 +204,8 @@ pub struct Elsewhere {
     /// Other records of the same read.
     pub again: Vec<Record>,
     pub who: Who,
+    /// This person's own request for this key was refused here at about this time.
+    pub refused_here: Option<Box<Disclosure>>,
 }
 
 impl Elsewhere {
@@ -210,6 +236,8 @@ pub struct Missing {
     pub why: Absence,
     /// When Entra forgets it, where that is near.
     pub forgotten: Option<Timestamp>,
+    /// Older than what Entra keeps for a tenant without a premium licence.
+    pub needs_licence: bool,
 }
 
 impl Missing {
@@ -239,9 +267,11 @@ pub struct Before {
 }
 
 impl Reconciliation {
-    /// What somebody has to explain: reads without a justification, keys handed out without a record, records that cannot be judged.
+    /// What somebody has to explain: reads without a justification, reads of what was refused here, keys handed out without a record,
+    /// records that cannot be judged.
     pub fn findings(&self) -> usize {
         self.elsewhere.iter().filter(|read| read.is_unjustified()).count()
+            + self.matched.iter().filter(|matched| matched.is_contradicted()).count()
             + self.missing.iter().filter(|missing| missing.is_unexplained()).count()
             + self.unclear.len()
     }
@@ -273,6 +303,7 @@ pub fn reconcile(input: &Input, terms: &Terms) -> Reconciliation {
                 first: first.clone(),
                 again: again.to_vec(),
                 who: Who::OtherDesk(Box::new(disclosure)),
+                refused_here: None,
             }),
             (Book::Own, _) | (_, None) => {
                 let same_id = records.iter().any(|record| record.correlation == Some(disclosure.id.0));
@@ -286,7 +317,8 @@ pub fn reconcile(input: &Input, terms: &Terms) -> Reconciliation {
             result.before.records.extend(again);
         } else {
             let who = who(&first, input);
-            result.elsewhere.push(Elsewhere { first, again, who });
+            let refused_here = pairing::refused_beside(&first, &input.disclosures).cloned().map(Box::new);
+            result.elsewhere.push(Elsewhere { first, again, who, refused_here });
         }
     }
     for disclosure in alone {
@@ -321,16 +353,17 @@ fn who(record: &Record, input: &Input) -> Who {
 }
 
 fn missing(disclosure: Disclosure, terms: &Terms) -> Missing {
-    let until = later(disclosure.at, terms.grace);
+    let until = disclosure.settles(terms.grace);
     let forgets = later(disclosure.expected(), terms.retention);
     let why = match disclosure.came {
-        Came::Refused => Absence::NoneExpected,
+        Came::Refused { .. } => Absence::NoneExpected,
         _ if forgets <= terms.now => Absence::TooLate,
         _ if until > terms.now => Absence::MayCome { until },
         _ => Absence::NotThere,
     };
     let is_near = matches!(why, Absence::MayCome { .. } | Absence::NotThere) && forgets <= later(terms.now, WARNS);
-    Missing { disclosure, why, forgotten: is_near.then_some(forgets) }
+    let needs_licence = later(disclosure.expected(), WITHOUT_LICENCE) <= terms.now;
+    Missing { disclosure, why, forgotten: is_near.then_some(forgets), needs_licence }
 }
 
 /// `at + by`, held at the ends of time.

@@ -2,7 +2,7 @@
 //!
 //! Within one person and one key both stand in order of time, and no pair crosses another. Of all such pairings the best is taken: first as
 //! many disclosures as possible that Entra certainly served, then those of which nobody knows; among equals the smallest distances in
-//! time. Refused ones come last, among what is left.
+//! time. What Entra refused comes last, among what is left; a request that was refused before it left explains no read at all.
 
 use std::{
     cmp::Reverse,
@@ -17,7 +17,7 @@ use crate::domain::{
     audit::{Actor, Record},
     call::DisclosureId,
     key_id::KeyId,
-    technician::UserId,
+    technician::{Technician, UserId},
 };
 
 /// Each disclosure and each record, once.
@@ -132,9 +132,10 @@ fn pair_group(mut disclosures: Vec<Disclosure>, mut reads: Vec<Read>, pairs: &mu
             found.entry(disclosure.id).or_default().extend(read);
         }
     }
-    let awaits = |one: &&Disclosure| one.known.is_empty();
+    // Without an answer of Entra's there is no read of ours to look for: what stands near in time was made elsewhere.
+    let awaits = |one: &&Disclosure| one.known.is_empty() && !one.went_unanswered();
     let (refused, others): (Vec<&Disclosure>, Vec<&Disclosure>) =
-        disclosures.iter().filter(awaits).partition(|one| one.came == Came::Refused);
+        disclosures.iter().filter(awaits).partition(|one| one.was_refused());
     // A second record of an explained read must not look like a read that Entra refused, so refused ones come after.
     for open in [others, refused] {
         reads = explain(&open, reads, &mut found);
@@ -172,6 +173,20 @@ fn explain(open: &[&Disclosure], reads: Vec<Read>, found: &mut BTreeMap<Disclosu
         nearest.map(|records| records.append(read)).is_none()
     });
     left
+}
+
+/// The refused request of the same person for the same key that stands nearest to this read, if one stands near.
+pub(super) fn refused_beside<'a>(read: &Record, disclosures: &'a [Disclosure]) -> Option<&'a Disclosure> {
+    let Actor::Person { id, upn } = &read.actor else { return None };
+    let is_theirs = |one: &&Disclosure| {
+        let same =
+            |own: &Technician| id.map_or_else(|| own.upn.raw().eq_ignore_ascii_case(upn.raw()), |id| own.id == id);
+        let (from, to) = one.window();
+        let is_near = (from..=to).contains(&read.at);
+        one.was_refused() && one.key == read.key && is_near && one.technician.as_ref().is_some_and(same)
+    };
+    let distance = |one: &&Disclosure| (one.expected().duration_since(read.at).abs(), one.id);
+    disclosures.iter().filter(is_theirs).min_by_key(distance)
 }
 
 /// Reads that nobody explains, those close together as one. `reads` are of one person and one key, in order of time.

@@ -137,7 +137,7 @@ fn records_that_share_a_correlation_leave_the_other_disclosure_without_one() {
 #[test]
 fn what_was_certainly_served_comes_before_what_nobody_knows_and_what_was_refused() {
     let own = vec![
-        disclosure(1, 1, 7, -7260, Came::Refused),
+        disclosure(1, 1, 7, -7260, Came::Refused { status: Some(403) }),
         disclosure(2, 1, 7, -7200, Came::Unknown),
         disclosure(3, 1, 7, -7140, Came::Served),
     ];
@@ -149,6 +149,51 @@ fn what_was_certainly_served_comes_before_what_nobody_knows_and_what_was_refused
     let three = compared(own, vec![record("a", 1, 7, -7139), record("b", 1, 7, -7198), record("c", 1, 7, -7197)]);
     assert_eq!(matches(&three), [(2, vec!["b", "c"]), (3, vec!["a"])]);
     assert_eq!(three.missing[0].why, Absence::NoneExpected);
+}
+
+#[test]
+fn a_request_that_never_left_explains_no_read() {
+    let unsent = disclosure(1, 1, 7, -7260, Came::Refused { status: None });
+    let result = compared(vec![unsent.clone()], vec![record("a", 1, 7, -7200)]);
+    assert_eq!((result.matched.len(), result.elsewhere.len(), result.findings()), (0, 1, 1));
+    assert_eq!(result.elsewhere[0].refused_here.as_deref(), Some(&unsent));
+    assert_eq!(result.missing[0].why, Absence::NoneExpected);
+    // Nor is somebody else's read, or one of another time, told beside it.
+    let others = compared(vec![unsent.clone()], vec![record("a", 2, 7, -7200), record("b", 1, 7, -3600)]);
+    assert!(others.elsewhere.iter().all(|read| read.refused_here.is_none()));
+    // Under the id that was sent it is certain that the request left after all.
+    let sent = Record { correlation: Some(unsent.id.0), ..record("a", 1, 7, -7200) };
+    let result = compared(vec![unsent], vec![sent]);
+    assert_eq!((result.matched.len(), result.findings()), (1, 1));
+}
+
+#[rstest]
+#[case::logged_as_failed(true, 0, "logged by Entra as failed")]
+#[case::logged_as_read(false, 1, "Entra refused here (403), and logged a read by the same person")]
+fn what_entra_refused_and_logged_as_read_is_to_explain(
+    #[case] failed: bool,
+    #[case] findings: usize,
+    #[case] said: &str,
+) {
+    let own = disclosure(1, 1, 7, -7200, Came::Refused { status: Some(403) });
+    let result = compared(vec![own], vec![Record { failed, ..record("a", 1, 7, -7199) }]);
+    assert_eq!((result.matched.len(), result.findings()), (1, findings));
+    let sentence = result.matched[0].sentence(&jiff::tz::TimeZone::UTC);
+    assert!(sentence.contains(said), "{sentence}");
+}
+
+#[rstest]
+#[case::young(6, Came::Served, false)]
+#[case::old(8, Came::Served, true)]
+#[case::old_and_unknown(8, Came::Unknown, true)]
+fn what_is_missing_after_a_week_may_be_missing_for_want_of_a_licence(
+    #[case] days: i64,
+    #[case] came: Came,
+    #[case] said: bool,
+) {
+    let result = compared(vec![disclosure(1, 1, 7, -days * 86_400, came)], vec![]);
+    let sentence = result.missing[0].sentence(&jiff::tz::TimeZone::UTC);
+    assert_eq!(sentence.contains("Where the tenant has no premium licence Entra keeps 7 days."), said, "{sentence}");
 }
 
 #[test]
@@ -174,7 +219,7 @@ fn what_was_found_before_stays_found_though_entra_has_forgotten() {
 #[case::young(-600, Came::Served, "may still come", false)]
 #[case::after_the_grace(-7200, Came::Served, "not in Entra", true)]
 #[case::nobody_knows(-7200, Came::Unknown, "not in Entra", false)]
-#[case::refused(-7200, Came::Refused, "refused", false)]
+#[case::refused(-7200, Came::Refused { status: Some(403) }, "refused", false)]
 fn a_disclosure_without_a_record_says_why(
     #[case] seconds: i64,
     #[case] came: Came,
@@ -243,7 +288,13 @@ fn what_lies_before_the_window_explains_and_is_not_reported() {
 
 /// What a month may hold: disclosures of few people and keys, and records of some of them, late, doubled, skewed, missing, foreign.
 fn month() -> impl Strategy<Value = (Vec<Disclosure>, Vec<Record>)> {
-    let came = prop_oneof![Just(Came::Served), Just(Came::Unknown), Just(Came::Refused), Just(Came::Asked)];
+    let came = prop_oneof![
+        Just(Came::Served),
+        Just(Came::Unknown),
+        Just(Came::Refused { status: Some(403) }),
+        Just(Came::Refused { status: None }),
+        Just(Came::Asked)
+    ];
     let one = (0..3_u128, 0..3_u128, -40 * 86_400..0_i64, came, any::<[bool; 4]>(), -90..500_i64, -5000..5000_i64);
     let stray = (0..5_u128, 0..4_u128, -40 * 86_400..0_i64, 0..3_u8);
     (prop::collection::vec(one, 0..25), prop::collection::vec(stray, 0..15)).prop_map(|(own, strays)| {

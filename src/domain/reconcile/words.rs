@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Absence, Came, Elsewhere, Matched, Missing, Reconciliation, Who};
+use super::{Absence, Book, Came, Disclosure, Elsewhere, Matched, Missing, Reconciliation, Who};
 use crate::domain::{
     age,
     audit::{Actor, Record, Unreadable},
@@ -48,11 +48,23 @@ impl Matched {
             (Came::Unknown, true) => {
                 format!("Entra logged a failed read at {at}{records}: probably nothing was handed out.")
             }
-            (Came::Refused, true) => format!("Entra refused, and logged that at {at}{records}."),
-            (Came::Refused, false) => format!(
-                "Entra refused here, and logged a read at {at}{records}. Take the key for read, and have it replaced."
+            (Came::Refused { .. }, _) if self.records.is_empty() => {
+                format!("Refused here; an earlier look found Entra's record of {at}.")
+            }
+            (Came::Refused { .. }, true) => format!("Refused here, and logged by Entra as failed at {at}{records}."),
+            (Came::Refused { status: Some(status) }, false) => format!(
+                "Entra refused here ({status}), and logged a read by the same person at {at}{records}: it handed the key out \
+                 after all, or they read it elsewhere. Take the key for read, and have it replaced."
+            ),
+            (Came::Refused { status: None }, false) => format!(
+                "Taken for refused here, and Entra logged the read at {at}{records}. Take the key for read, and have it replaced."
             ),
         }
+    }
+
+    /// One word for a list.
+    pub fn word(&self) -> &'static str {
+        if self.is_contradicted() { "refused, read" } else { "matched" }
     }
 }
 
@@ -69,6 +81,11 @@ impl Elsewhere {
     }
 
     pub fn sentence(&self, zone: &TimeZone) -> String {
+        let said = self.by_whom(zone);
+        self.refused_here.as_ref().map_or_else(|| said.clone(), |own| format!("{said} {}", refused_beside(own, zone)))
+    }
+
+    fn by_whom(&self, zone: &TimeZone) -> String {
         let who = actor(&self.first.actor);
         let (read, records) = (verb(&self.first), times(1 + self.again.len()));
         match &self.who {
@@ -104,6 +121,17 @@ impl Elsewhere {
     }
 }
 
+/// What a refusal beside a read means.
+fn refused_beside(own: &Disclosure, zone: &TimeZone) -> String {
+    let (at, ticket) = (age::clock(own.at, zone), &own.ticket);
+    match &own.book {
+        Book::Own => format!(
+            "At {at} a request here for {ticket} was refused, so nothing is owed for this read: record it with keydesk external."
+        ),
+        Book::Other(_) => format!("At {at} a request at another desk for {ticket} was refused."),
+    }
+}
+
 fn verb(record: &Record) -> &'static str {
     if record.failed { "tried to read it" } else { "read it" }
 }
@@ -130,12 +158,19 @@ impl Missing {
                 "Entra has logged no read: probably nothing was handed out. The debt stands until it is proved or waived.".into()
             }
             (Absence::NotThere, _) => "Entra handed this key out, says the ledger, and has logged no read of it. Look in the \
-                                       portal; a tenant without a premium licence keeps 7 days."
+                                       portal."
                 .into(),
             (Absence::TooLate, _) => "Entra has forgotten by now: it can no longer be checked.".into(),
+            (Absence::NoneExpected, Came::Refused { status: None }) => {
+                "Refused before Entra answered, and nothing of it is logged, as expected.".into()
+            }
             (Absence::NoneExpected, _) => "Entra refused and logged nothing, as expected.".into(),
         };
-        said + &forgotten.unwrap_or_default()
+        let licence = match self.why {
+            Absence::NotThere if self.needs_licence => " Where the tenant has no premium licence Entra keeps 7 days.",
+            _ => "",
+        };
+        said + licence + &forgotten.unwrap_or_default()
     }
 }
 

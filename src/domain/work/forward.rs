@@ -10,7 +10,7 @@ use crate::domain::{
 /// One collector, as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkState {
-    /// `webhook https://…`, `syslog tls://…`
+    /// `webhook https://… (fingerprint)`, `syslog tls://…`
     pub sink: String,
     pub cursor: Cursor,
     pub waiting: Waiting,

@@ -18,11 +18,17 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use super::{Ledger, StoreError, chain, first, reading::beside, schema};
+use super::{
+    Ledger, StoreError,
+    calls::{CarriedRefusal, REFUSED_FOR},
+    chain, first,
+    reading::beside,
+    schema,
+};
 use crate::domain::{
     debt::{Debt, Rotation, RotationId, RotationState},
     digest::hex,
-    event::{Carried, Event, Stamp},
+    event::{Carried, CarriedDisclosure, Event, Forwarded, Stamp},
 };
 
 /// The side files of a database, its note among them; the file itself has no ending.
@@ -40,6 +46,10 @@ pub struct SetAside {
     pub unread: Vec<(u64, u64)>,
     /// Open debts that were carried on.
     pub debts: usize,
+    /// Debts that could not be read: at least so many.
+    pub debts_unread: usize,
+    /// How far the collectors had its rows.
+    pub forwarded: Vec<Forwarded>,
 }
 
 /// What became of the wish.
@@ -110,8 +120,17 @@ pub fn set_aside(
     let (kept, sha256) = keep(ledger, at).map_err(disk)?;
     step(Step::Kept).map_err(disk)?;
     let salvaged = salvage::salvage(&path);
-    let done =
-        SetAside { folder: kept, sha256, rows: salvaged.rows, unread: salvaged.unread, debts: salvaged.debts.len() };
+    let last = salvaged.last;
+    let behind = |(sink, to): (String, u64)| Forwarded { sink, to, never: (to < last).then_some((to + 1, last)) };
+    let done = SetAside {
+        folder: kept,
+        sha256,
+        rows: salvaged.rows,
+        unread: salvaged.unread,
+        debts: salvaged.debts.len(),
+        debts_unread: salvaged.debts_unread,
+        forwarded: salvaged.forwarded.into_iter().map(behind).collect(),
+    };
     let name = done.folder.file_name().unwrap_or_default().to_string_lossy();
     let mut events = vec![Event::SetAside {
         folder: format!("aside/{name}"),
@@ -121,9 +140,20 @@ pub fn set_aside(
         head_hash: salvaged.head.hash,
         unread: done.unread.clone(),
         debts: done.debts,
+        debts_unread: done.debts_unread,
+        forwarded: done.forwarded.clone(),
     }];
     let until = at.checked_add(delay).unwrap_or(Timestamp::MAX);
-    events.extend(salvaged.debts.into_iter().map(|debt| Event::DebtCarried(Box::new(carried(debt, until)))));
+    let carry = |(debt, disclosures)| Event::DebtCarried(Box::new(carried(debt, disclosures, until)));
+    events.extend(salvaged.debts.into_iter().map(carry));
+    let since = at - REFUSED_FOR;
+    let refusals = salvaged.refusals.into_iter().filter(|refused| refused.refusal.at > since);
+    events.extend(refusals.map(|CarriedRefusal { call, device, refusal }| Event::RefusalCarried {
+        of_call: call,
+        device,
+        at: refusal.at,
+        by: refusal.by,
+    }));
     begin(ledger, at, stamp, &events, &mut step)?;
     take_place(ledger, &mut step).map_err(disk)?;
     Ok(Done::SetAside(done))
@@ -248,7 +278,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// The debt as this ledger takes it over. What was not on its way yet is held until then.
-fn carried(debt: Debt, until: Timestamp) -> Carried {
+fn carried(debt: Debt, disclosures: Vec<CarriedDisclosure>, until: Timestamp) -> Carried {
     let under_way = debt.rotation.filter(|rotation| !matches!(rotation.state, RotationState::Over { .. }));
     let rotation = match (under_way, debt.source) {
         // A key of another source is replaced by hand.
@@ -272,6 +302,7 @@ fn carried(debt: Debt, until: Timestamp) -> Carried {
         known: debt.known,
         entra_time: debt.entra_time,
         rotation,
+        disclosures,
     }
 }
 

@@ -2,8 +2,11 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
-    domain::debt::DebtId,
-    store::{debts, tests::Desk},
+    domain::{debt::DebtId, device::DeviceId, technician::UserId},
+    store::{
+        calls, debts, disclosures,
+        tests::{Desk, guid},
+    },
 };
 
 const DELAY: SignedDuration = SignedDuration::from_mins(30);
@@ -184,4 +187,95 @@ fn wherever_it_ends_nothing_is_lost_and_the_next_time_finishes_it() {
         assert!(!is_waiting(&path));
         drop(folder);
     }
+}
+
+#[test]
+fn who_disclosed_who_was_refused_and_what_was_never_forwarded_is_carried_on() {
+    let (_folder, path, stamp, open) = ledger();
+    let mut desk = Desk::new();
+    desk.ledger = Ledger::open(&path).unwrap();
+    let refused = |desk: &mut Desk| {
+        let call = desk.open_call();
+        desk.append(Some(call), &Event::CallerRefused { claims: vec![] }).unwrap();
+    };
+    let real = std::mem::replace(&mut desk.now, now() - SignedDuration::from_hours(31 * 24));
+    refused(&mut desk);
+    desk.now = real;
+    refused(&mut desk);
+    let last = desk.ledger.head().unwrap().seq;
+    let forwarded = "INSERT INTO forwarded (sink, seq, failures) VALUES ('syslog', ?1, 0), ('webhook', 10, 3)";
+    desk.ledger.write(now(), &stamp, |pen| Ok(pen.conn().execute(forwarded, [last.cast_signed()])?)).unwrap();
+    drop(desk.ledger);
+    damage_a_page(&path);
+
+    let Done::SetAside(done) = run(&path, &stamp) else { panic!("not set aside") };
+    let sink = |sink: &str, to, never| Forwarded { sink: sink.into(), to, never };
+    assert_eq!(done.forwarded, [sink("syslog", last, None), sink("webhook", 10, Some((11, last)))]);
+    let ledger = Ledger::open(&path).unwrap();
+    assert!(
+        matches!(&ledger.rows(1).unwrap()[0].event, Event::SetAside { forwarded, .. } if *forwarded == done.forwarded)
+    );
+    let dana = UserId(guid(1));
+    for id in &open {
+        let debt: DebtId = id.parse().unwrap();
+        let (by_dana, by_omar, last) = ledger
+            .read(|conn| {
+                let by = |n| disclosures::disclosed_by(conn, debt, UserId(guid(n)));
+                Ok((by(1)?, by(99)?, disclosures::last_of_debt(conn, debt)?))
+            })
+            .unwrap();
+        assert!(by_dana && !by_omar && last.is_some(), "{id}");
+    }
+    let times = ledger.read(|conn| disclosures::times_since(conn, dana, Timestamp::UNIX_EPOCH)).unwrap();
+    assert_eq!(times.len(), open.len(), "they count against the limits");
+    assert_eq!(ledger.read(disclosures::in_flight).unwrap(), [], "nobody will learn what came of the last");
+    let refusals = |ledger: &Ledger| {
+        ledger.read(|conn| calls::refusals_for(conn, DeviceId(guid(7)), Timestamp::UNIX_EPOCH)).unwrap()
+    };
+    assert_eq!(refusals(&ledger).len(), 1, "the other was long ago");
+    assert_eq!(refusals(&ledger)[0].by.as_ref().unwrap().raw(), "dana@harborview.example");
+    assert_eq!(ledger.examine(None).unwrap().1, crate::store::compare::Projections::AsTheRows);
+
+    // And on, when that one is damaged too.
+    drop(ledger);
+    overwrite(&path, 0, &[0; 100]);
+    assert!(matches!(run(&path, &stamp), Done::SetAside(_)));
+    let ledger = Ledger::open(&path).unwrap();
+    assert_eq!((owed(&path), refusals(&ledger).len()), (open, 1));
+    let times = ledger.read(|conn| disclosures::times_since(conn, dana, Timestamp::UNIX_EPOCH)).unwrap();
+    assert_eq!(times.len(), 12);
+}
+
+#[test]
+fn debts_in_a_damaged_page_cost_no_others_and_are_counted() {
+    let (_folder, path, stamp, open) = ledger();
+    let leaf = |table: &str, n: u64| {
+        page_of(
+            &path,
+            &format!(
+                "SELECT pageno FROM dbstat WHERE name = '{table}' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET {n}"
+            ),
+        )
+    };
+    let mut pages: Vec<u64> = (0..7).map(|n| leaf("ledger", n)).collect();
+    pages.push(leaf("debts", 0));
+    for page in pages {
+        overwrite(&path, (page - 1) * 4096, &[0x5A; 4096]);
+    }
+    let Done::SetAside(done) = run(&path, &stamp) else { panic!("not set aside") };
+    let carried = owed(&path);
+    assert!(carried.is_subset(&open) && carried.len() == done.debts && carried.len() > 5, "{done:?}");
+    assert!(done.debts_unread > 0 && done.debts + done.debts_unread >= open.len(), "{done:?}");
+}
+
+#[test]
+fn a_process_looks_at_every_page_of_a_file_once_in_each_state() {
+    let (_folder, path, _, _) = ledger();
+    drop(Ledger::open(&path).unwrap());
+    let file = File::options().write(true).open(&path).unwrap();
+    let changed = file.metadata().unwrap().modified().unwrap();
+    damage_a_page(&path);
+    assert!(matches!(Ledger::open(&path), Err(StoreError::Damaged { .. })));
+    file.set_modified(changed).unwrap();
+    assert!(Ledger::open(&path).is_ok(), "as far as it shows, nothing has changed");
 }

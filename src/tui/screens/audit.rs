@@ -222,9 +222,9 @@ fn lines(model: &Model, report: &Report) -> Vec<Line> {
         at: Some(one.at()),
         key: one.disclosure.key.short(),
         device: one.disclosure.device_name.to_string(),
-        word: "matched",
-        mark: "√ ",
-        role: Role::Ok,
+        word: one.word(),
+        mark: if one.is_contradicted() { "× " } else { "√ " },
+        role: if one.is_contradicted() { Role::Warn } else { Role::Ok },
         who: who(&one.disclosure),
         sentence: one.sentence(zone),
     };
@@ -242,10 +242,13 @@ fn lines(model: &Model, report: &Report) -> Vec<Line> {
     let (unexplained, expected): (Vec<&Missing>, Vec<&Missing>) =
         result.missing.iter().partition(|missing| missing.is_unexplained());
     all.extend(unexplained.into_iter().map(missing));
+    let (contradicted, agreed): (Vec<&Matched>, Vec<&Matched>) =
+        result.matched.iter().partition(|one| one.is_contradicted());
+    all.extend(contradicted.into_iter().map(matched));
     all.extend(unclear);
     all.extend(expected.into_iter().map(missing));
     all.extend(explained.into_iter().map(elsewhere));
-    all.extend(result.matched.iter().map(matched));
+    all.extend(agreed.into_iter().map(matched));
     all
 }
 

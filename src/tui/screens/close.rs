@@ -47,6 +47,12 @@ pub fn act(model: &mut Model, action: Action) {
     }
 }
 
+/// What it means that the wrong person heard the digits.
+pub(super) fn wrong_person(model: &Model, desk: &CallDesk) -> Option<&'static str> {
+    let owed = desk.debts(&model.debts).iter().any(|debt| debt.is_open());
+    desk.stage.as_ref()?.wrong_person_words(owed)
+}
+
 pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
     let layout = Layout::of(canvas.cols(), canvas.rows());
     skeleton::status(model, canvas);
@@ -55,7 +61,7 @@ pub fn view(model: &Model, canvas: &mut Canvas, desk: &CallDesk) {
     let owed = desk.debts(&model.debts).iter().any(|debt| debt.is_open() && !debt.is_sent());
     skeleton::rail(model, canvas, owed.then_some(model.runbook.aside.replace_later.as_str()));
     canvas.within(layout.right, |canvas| {
-        let wrong_person = desk.stage.as_ref().and_then(super::stage::Stage::wrong_person_words);
+        let wrong_person = wrong_person(model, desk);
         let row = match wrong_person {
             Some(words) => canvas.facts(10, "Key", Role::Danger, words, 2),
             None => canvas.facts(10, "Key", Role::Text, "dropped here; to see it again is a new disclosure", 1),

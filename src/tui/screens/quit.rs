@@ -119,7 +119,10 @@ pub fn view(model: &Model, canvas: &mut Canvas, quit: &Quit) {
             } else {
                 format!("{} Enter quits.", model.watch.who_sends(unsent, model.now.wall))
             };
-            let said = format!("{count} {are} not sent yet. {goes_on}");
+            // A request whose answer is lost may be on its way: that it was not sent would be too much said.
+            let sending = model.debts.iter().any(|debt| debt.is_unsent() && debt.is_sent());
+            let yet = if sending { "not known to be sent" } else { "not sent yet" };
+            let said = format!("{count} {are} {yet}. {goes_on}");
             (said, why.iter().map(ToString::to_string).collect())
         }
     };

@@ -15,6 +15,7 @@ use super::{card, close, stage};
 use crate::domain::{
     age,
     moment::Deadline,
+    outbox,
     technician::UserId,
     work::{AskId, Failure, Kind, Request, Waiting, call::InWindows, disclose::Disclosed},
 };
@@ -224,7 +225,7 @@ fn body(model: &Model, canvas: &mut Canvas, desk: &CallDesk) -> u16 {
             None if !desk.was_read() => "none came; asking for it again is a new disclosure",
             None => "not here; asking for it again is a new disclosure",
         };
-        match desk.stage.as_ref().and_then(stage::Stage::wrong_person_words) {
+        match close::wrong_person(model, desk) {
             Some(words) => canvas.facts(13, "Key", Role::Danger, words, 2),
             None => canvas.fact(13, "Key", Role::Text, said),
         };
@@ -243,16 +244,17 @@ fn waiting_prompt(model: &Model, desk: &CallDesk) -> Option<Prompt> {
             format!("Entra asks us to wait {seconds} s. It has not given out the key.")
         }
         (_, None, Step::Asking) => "Written down. Entra is being asked for the key.".into(),
-        (_, None, Step::Forwarding) => {
-            "Written down. The security team's collector has to take the record first.".into()
-        }
+        (_, None, Step::Forwarding) => "Waiting for the security team's collector to take the record.".into(),
         (_, None, Step::Writing) => "Checking, and writing down who asks, why and when.".into(),
     };
-    let second = match (disclosing.stopping, left) {
-        (false, Some(_)) => "We ask again by ourselves; your entries and the record stand.",
-        _ => "Your entries stand.",
+    let second = match (disclosing.stopping, left, disclosing.step) {
+        (false, Some(_), _) => "We ask again by ourselves; your entries and the record stand.".to_owned(),
+        (false, None, Step::Forwarding) => {
+            format!("{} s at most, and no key before it has. Your entries stand.", outbox::LIMIT.as_secs())
+        }
+        _ => "Your entries stand.".into(),
     };
-    Some(Prompt { label: format!("{spinner} Wait"), lines: vec![first, second.into()], role: Role::Text })
+    Some(Prompt { label: format!("{spinner} Wait"), lines: vec![first, second], role: Role::Text })
 }
 
 fn hints(model: &Model, desk: &CallDesk) -> Vec<Hint> {

@@ -191,5 +191,7 @@ pub(super) fn deeds(model: &Model, debt: &Debt) -> Vec<Hint> {
         let why = why_not(model, debt, action);
         model.hint(action, words).unless(why.is_some(), why.unwrap_or_default())
     };
-    offered.map(hint).chain([evidence::hint(model)]).collect()
+    let (deeds, evidence) = (offered.map(hint), evidence::hint(model));
+    // Of what has ended only the evidence is left to ask for: it keeps its place where the row is too narrow for all.
+    if debt.is_open() { deeds.chain([evidence]).collect() } else { [evidence].into_iter().chain(deeds).collect() }
 }

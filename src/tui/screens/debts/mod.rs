@@ -133,6 +133,7 @@ fn why_not(model: &Model, debt: &Debt, action: Action) -> Option<&'static str> {
         Action::TryAgain if debt.is_by_hand() => Some("by hand"),
         Action::Hold if debt.is_urgent() || shares_an_urgent_rotation(model, debt) => Some("urgent"),
         Action::Hold if debt.rotation.is_none() => Some("nothing to send"),
+        Action::TryAgain | Action::Hold if debt.is_sent() && debt.is_unsent() => Some("being sent"),
         Action::TryAgain | Action::Hold if debt.is_sent() => Some("sent"),
         Action::Confirm if debt.doubted().is_none() && !debt.is_by_hand() => Some("nothing to compare"),
         _ => None,

@@ -105,11 +105,21 @@ fn esc_leaves_the_reason_then_the_page() {
 }
 
 #[test]
+fn what_is_being_sent_is_not_called_sent() {
+    let mut desk = Desk::open();
+    let now = desk.now.wall;
+    let sending = RotationState::Sending { since: now };
+    desk.world.debts = vec![debt(0x4F2B_91C0, "HVC-LT-0421", "0048213", Duration::from_hours(1), now, sending)];
+    desk.press("f2");
+    assert!(desk.row(24).contains("o hold (being sent)"), "{}", desk.row(24));
+}
+
+#[test]
 fn a_debt_that_ended_cannot_be_waived() {
     let mut desk = with_debts();
     desk.press("f2 3 a");
     assert!(!desk.shows("Why this key will not be replaced"));
-    assert!(desk.row(24).contains("a waive (ended)"));
+    assert!(desk.row(24).contains("e evidence") && desk.row(24).contains("o hold (ended)"), "{}", desk.row(24));
 }
 
 #[test]

@@ -116,9 +116,13 @@ impl Stage {
         self.wrong_person
     }
 
-    /// What it means that the wrong person heard the digits, once that is on record.
-    pub fn wrong_person_words(&self) -> Option<&'static str> {
-        let said = "Recorded: read to the wrong person. Its replacement is urgent, and you cannot waive this debt.";
+    /// What it means that the wrong person heard the digits, once that is on record: while the key is owed a replacement, and after.
+    pub fn wrong_person_words(&self, owed: bool) -> Option<&'static str> {
+        let said = if owed {
+            "Recorded: read to the wrong person. Its replacement is urgent, and you cannot waive this debt."
+        } else {
+            "Recorded: read to the wrong person."
+        };
         (self.wrong_person == Wrong::OnRecord).then_some(said)
     }
 

@@ -1,8 +1,10 @@
 use super::*;
 use crate::{
     domain::{
+        debt::DebtState,
         event::Stage as What,
-        work::{Kind, Outcome},
+        policy::Proof,
+        work::{Kind, News, Outcome},
     },
     tui::{
         Effect, Msg,
@@ -311,6 +313,19 @@ fn that_it_was_the_wrong_person_stays_on_the_screen_until_the_call_is_closed() {
     assert!(desk.shows("Recorded: read to the wrong person. Its replacement is urgent,"));
     assert!(desk.shows("read to the wrong person.") && !desk.shows("read aloud"), "{:#?}", desk.rows());
     assert_screen!(desk);
+}
+
+#[test]
+fn once_the_key_is_replaced_nothing_is_urgent_any_more() {
+    let mut desk = staged();
+    desk.press("m w");
+    assert!(!desk.world.debts.is_empty());
+    for debt in &mut desk.world.debts {
+        debt.state = DebtState::Proved { grade: Proof::NewKeySeen, new_key: None, at: debt.since };
+    }
+    let debts = desk.world.debts.clone();
+    desk.news(News::Debts(debts));
+    assert!(desk.shows("Recorded: read to the wrong person.") && !desk.shows("urgent"), "{:#?}", desk.rows());
 }
 
 #[test]
