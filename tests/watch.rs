@@ -182,6 +182,9 @@ async fn an_urgent_one_that_cannot_be_asked_about_holds_up_no_other() {
         let call = verified_call(&desk, prefix).await;
         let asked = request(&call, ticket);
         ops::disclose::disclose(&desk, asked, &ops::Asking::quietly()).await.unwrap();
+        if prefix != PREFIX {
+            ops::rotate::in_windows(&desk, call.id).await.unwrap();
+        }
     }
     // Entra has a fault of its own with the one laptop's keys, for as long as it takes.
     let broken = device_of(&desk, PREFIX);

@@ -245,7 +245,7 @@ pub(super) fn stands(conn: &Connection, debt: DebtId) -> Result<bool, TxError> {
 /// What was to pay this debt and is not over: its rotation.
 pub(super) fn open_rotation(conn: &Connection, debt: DebtId) -> Result<Option<Rotation>, TxError> {
     let rotation = get(conn, debt)?.and_then(|debt| debt.rotation);
-    Ok(rotation.filter(|rotation| !matches!(rotation.state, RotationState::Over { .. })))
+    Ok(rotation.filter(|rotation| !rotation.is_over()))
 }
 
 /// A settled debt is owed again.

@@ -114,6 +114,7 @@ mod tests {
                 why: Block::SeveralManagedDevices { count: 1, candidates: vec![candidate] },
             },
             Event::Exported { format: word.into(), from: 1, to: u64::MAX, sha256: hash.into(), ticket: None },
+            Event::RefusalCarried { of_call: CallId(ids[0]), device: DeviceId(ids[1]), at, by: Some(word.into()) },
             Event::SetAside {
                 folder: word.into(),
                 sha256: hash.into(),
