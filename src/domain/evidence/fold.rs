@@ -59,10 +59,8 @@ impl Fold {
                 if self.own.contains(disclosure) =>
             {
                 self.standing.insert(*disclosure);
-                if !self.has_open_rotation() {
-                    self.reopen();
-                    self.hold(*rotation, at, event);
-                }
+                self.reopen();
+                self.hold_again(*rotation, at, event);
             }
             Event::Refused { disclosure, .. } if self.own.contains(disclosure) => {
                 self.standing.remove(disclosure);
@@ -75,8 +73,8 @@ impl Fold {
                 self.change(|debt| debt.apply(at, event));
             }
             Event::ExternalDisclosure(external) => {
-                if let Some(held) = external.rotation.filter(|_| !self.has_open_rotation()) {
-                    self.hold(held.rotation, at, event);
+                if let Some(held) = external.rotation {
+                    self.hold_again(held.rotation, at, event);
                 }
             }
             Event::ReplacementRequested { rotation, .. } => self.hold(*rotation, at, event),
@@ -147,6 +145,8 @@ impl Fold {
             (Event::DebtCarried(carried), _) if carried.debt == self.id => {
                 self.requested = true;
                 self.debt = Some(carry(carried));
+                self.own.extend(carried.disclosures.iter().map(|carried| carried.disclosure));
+                self.standing.extend(carried.disclosures.iter().map(|carried| carried.disclosure));
                 self.rotations.extend(carried.rotation.clone().map(|rotation| (rotation.id, rotation)));
             }
             _ => {}
@@ -174,9 +174,13 @@ impl Fold {
         }
     }
 
-    fn has_open_rotation(&self) -> bool {
-        let is_open = |rotation: &Rotation| !matches!(rotation.state, RotationState::Over { .. });
-        self.debt().is_some_and(|debt| debt.is_open() && debt.rotation.as_ref().is_some_and(is_open))
+    /// The key is out, maybe not for the first time: what is under way pays this too, and what was blocked waits anew.
+    fn hold_again(&mut self, id: RotationId, at: Timestamp, event: &Event) {
+        match self.debt().and_then(|debt| debt.rotation) {
+            Some(Rotation { id, state: RotationState::Blocked { .. }, .. }) => self.hold(id, at, event),
+            Some(Rotation { state, .. }) if !matches!(state, RotationState::Over { .. }) => {}
+            _ => self.hold(id, at, event),
+        }
     }
 
     /// Settled between the intent and its outcome: the key is out again, so it is owed again.
