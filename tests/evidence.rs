@@ -395,8 +395,8 @@ async fn a_debt_stands_in_its_pack_as_it_stands_in_the_ledger() {
         source: None,
         known: Vec::new(),
         entra_time: None,
-        rotation: Some(Rotation::new(RotationId::new(), RotationState::Blocked { why, at: now })),
-        disclosures: vec![],
+        rotation: Some(Rotation::new(RotationId::new(), RotationState::Blocked { why: why.clone(), at: now })),
+        disclosures: Vec::new(),
     };
     let (second, audit) = (DisclosureId::new(), "Directory_9f1c".to_owned());
     let again = Intent {
@@ -417,7 +417,21 @@ async fn a_debt_stands_in_its_pack_as_it_stands_in_the_ledger() {
         |disclosure| Event::Refused { disclosure, status: Some(403), code: "Forbidden".into(), request_id: None };
     let fresh = Intent { disclosure: DisclosureId::new(), debt: DebtId::new(), ..again.clone() };
     let read = fresh.disclosure;
+    let rotation = debt.rotation.as_ref().unwrap().id;
+    let more = Intent { disclosure: DisclosureId::new(), debt: debt.id, key: debt.key, ..again.clone() };
+    let served = Event::Served {
+        disclosure: more.disclosure,
+        rotation,
+        held_until: now,
+        status: 200,
+        request_id: None,
+        faults: Vec::new(),
+    };
     for (call, event) in [
+        // Read again while a person was asked to compare: nobody is asked any more.
+        (None, Event::RotationBlocked { rotation, why }),
+        (Some(call.id), Event::Intended(Box::new(more))),
+        (Some(call.id), served),
         (Some(call.id), Event::DebtWaived { debt: debt.id, reason: "the drive was shredded".into() }),
         // Who waived it did not know.
         (Some(call.id), Event::Compromised { disclosure, debt: debt.id, words: String::new() }),

@@ -145,6 +145,8 @@ impl Fold {
             (Event::DebtCarried(carried), _) if carried.debt == self.id => {
                 self.requested = true;
                 self.debt = Some(carry(carried));
+                self.own.extend(carried.disclosures.iter().map(|carried| carried.disclosure));
+                self.standing.extend(carried.disclosures.iter().map(|carried| carried.disclosure));
                 self.rotations.extend(carried.rotation.clone().map(|rotation| (rotation.id, rotation)));
             }
             _ => {}
