@@ -610,12 +610,14 @@ async fn no_twelve_digits_of_any_key_and_no_token_are_in_any_file_of_a_pack() {
             OnStage { call: call.id, disclosure: disclosed.disclosure, what: keydesk::domain::event::Stage::Shown };
         ops::disclose::on_stage(&desk, stage).await.unwrap();
     }
-    // What must not happen, and can: somebody pastes the digits into a reason, hyphens and all, or with blanks.
+    // What must not happen, and is tried: somebody pastes the digits into a reason, hyphens and all, or with blanks.
     let debts = ops::debts::list(&desk).await.unwrap();
     for (debt, mark) in debts.iter().zip(["-", " ", "", ". "]) {
         let digits = tenant.tenant().recovery_password(debt.key.0).unwrap().replace('-', mark);
         let reason = format!("the caller typed {digits}, and it worked");
-        ops::debts::settle(&desk, Settle { debt: debt.id, how: How::Waive { reason } }).await.unwrap();
+        let refused =
+            ops::debts::settle(&desk, Settle { debt: debt.id, how: How::Waive { reason } }).await.unwrap_err();
+        assert!(refused.happened.contains("digits of a recovery password"), "{refused}");
     }
     let made = pack(&desk, home.path(), ticket(TICKET)).await;
     let passwords = passwords(&tenant);
@@ -628,13 +630,10 @@ async fn no_twelve_digits_of_any_key_and_no_token_are_in_any_file_of_a_pack() {
     }
     let evidence = made.json();
     let withheld = evidence["rows"].as_array().unwrap().iter().filter(|row| row["body"].is_null());
-    // The four reasons, and every row that names the device.
-    assert!(
-        withheld.clone().filter(|row| row["event"] == "debt-waived").count() == 4,
-        "rows with digits are not handed on"
-    );
+    // Every row that names the device, whose name holds two blocks.
+    assert!(withheld.clone().count() >= 4, "rows with digits are not handed on");
     assert!(withheld.clone().all(|row| row["withheld"].is_string() && row["hash_holds"] == true));
-    assert!(made.summary().contains("the caller typed [digits withheld]"), "{}", made.summary());
+    assert!(made.summary().contains("[digits withheld]"), "{}", made.summary());
 }
 
 #[test]

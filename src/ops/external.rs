@@ -11,6 +11,7 @@ use crate::{
         key::Volume,
         key_id::SPOKEN_LENGTH,
         moment::later,
+        recovery_password::blocks_in,
         work::{Failure, Kind, external::Request},
     },
     graph::Listed,
@@ -29,6 +30,9 @@ pub async fn record(desk: &Desk, request: Request) -> Result<Debt, Failure> {
     let method =
         method.ok_or_else(|| usage(format!("{} is no way of verifying a caller here.", printable(&request.method))))?;
     ticket_check::check(&desk.policy.ticket_check, &ticket).await?;
+    if !blocks_in(request.device_name.raw()).is_empty() {
+        return Err(Failure::digits_in_words());
+    }
     let listed = match request.device {
         Some(device) => Some(seat.graph.keys_of_device(device).await?),
         None => None,
