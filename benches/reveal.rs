@@ -2,8 +2,8 @@
 //!
 //! By hand, where criterion would be at home: what counts is the slowest of them, and the two are measured in turns, so that what the machine
 //! does besides falls on both. `cargo bench --bench reveal -- quick` is the gate's.
-#![expect(clippy::unwrap_used, reason = "a measurement that cannot be made says so by failing")]
-#![expect(clippy::print_stdout, reason = "what it has to say")]
+#![cfg_attr(unix, expect(clippy::unwrap_used, reason = "a measurement that cannot be made says so by failing"))]
+#![cfg_attr(unix, expect(clippy::print_stdout, reason = "what it has to say"))]
 
 #[cfg(unix)]
 #[path = "../tests/common/mod.rs"]
