@@ -4,10 +4,10 @@ use std::{
     collections::HashSet,
     path::{Path, PathBuf},
     sync::{LazyLock, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
-use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, config::DbConfig};
 use rusqlite_migration::{HookError, M, MigrationDefinitionError, Migrations};
 
 use super::{
@@ -63,7 +63,7 @@ pub(super) enum Care {
 pub(super) fn open(path: &Path, care: Care) -> Result<Connection, StoreError> {
     super::private::make(path);
     let mut conn = Connection::open(path).map_err(|e| TxError::Sql(e).at(path))?;
-    set_up(&mut conn, care).map_err(|e| TxError::Sql(e).at(path))?;
+    patiently(|| set_up(&mut conn, care)).map_err(|e| TxError::Sql(e).at(path))?;
     let steps = if care == Care::Durable { ledger_steps() } else { index_steps() };
     if care == Care::Durable {
         // A newer one is not ours to judge. A damaged one is not to be changed, so this comes before its tables are.
@@ -122,6 +122,19 @@ fn migrate(steps: &Migrations<'_>, conn: &mut Connection) -> rusqlite_migration:
     });
     conn.set_transaction_behavior(TransactionBehavior::Deferred);
     done
+}
+
+/// Waits for another desk where `SQLite` itself does not: when several switch a new file to its write-ahead log at once.
+fn patiently(mut step: impl FnMut() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+    let until = Instant::now() + BUSY;
+    loop {
+        match step() {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            done => return done,
+        }
+    }
 }
 
 fn set_up(conn: &mut Connection, care: Care) -> rusqlite::Result<()> {
