@@ -230,6 +230,8 @@ fn signed_out_it_says_so_in_one_sentence_and_what_is_owed_stands() {
     let (served, home) = (serve_at(1.0), tempfile::tempdir().unwrap());
     let run = || keydesk(home.path(), &served);
     replace(run);
+    // On Windows the session outlives the command.
+    run().arg("sign-out").assert().success();
     // The shipped pause after the command's own look is over at the latest then.
     forget_the_looks(home.path());
     let (asked, recorded) = (requests(&served.running), rows(home.path()));
