@@ -1,5 +1,5 @@
 //! The watcher: follows what is open, and only that, with growing pauses. No debt is forgotten while a desk runs, and one process of a
-//! store does the looking: see [`lease`].
+//! store does the looking: see `lease`.
 
 mod lease;
 mod schedule;
